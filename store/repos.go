@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/policy/access"
+)
+
+// Repo is a registered repository.
+type Repo struct {
+	ID    uuid.UUID
+	OrgID uuid.UUID
+	Name  string
+	// RemoteURL is nil for a repository that is known only through the API. It
+	// never holds a password.
+	RemoteURL      *string
+	NotesRefs      []string
+	FetchHeads     bool
+	DefaultBranch  string
+	ObjectFormat   string
+	CreatedAt      time.Time
+	RemovedAt      *time.Time
+	FetchStartedAt *time.Time
+	FetchedAt      *time.Time
+	FetchFailures  int
+	FetchError     string
+	ActiveAt       time.Time
+}
+
+// NewRepo says what to register.
+type NewRepo struct {
+	Name string
+	// RemoteURL must have passed mirror.Rules.Check; empty registers a
+	// repository that only the API feeds.
+	RemoteURL string
+	// URLKey is the normalised URL that webhooks are matched with.
+	URLKey string
+	// User and Secret are the credential of the remote, if it needs one.
+	User, Secret string
+	// NotesRefs is nil for the default refs.
+	NotesRefs []string
+	// NotesOnly leaves the branches unmirrored.
+	NotesOnly bool
+}
+
+const repoColumns = `id, org_id, name, remote_url, notes_refs, fetch_heads, default_branch, object_format,
+	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at`
+
+// CreateRepo registers a repository. One that was removed, or that so far only
+// the API fed, is taken up again under its old id with all that it holds.
+func (db *DB) CreateRepo(ctx context.Context, by access.Principal, in NewRepo) (Repo, error) {
+	if err := checkRepoName(in.Name); err != nil {
+		return Repo{}, err
+	}
+	var repo Repo
+	err := db.InTx(ctx, func(tx *Tx) (err error) {
+		repo, err = collectOne[Repo](ctx, tx, "registering repository "+in.Name, `
+			INSERT INTO repos AS r (id, org_id, name, remote_url, url_key, notes_refs, fetch_heads)
+			VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''),
+			        coalesce($6, ARRAY['refs/notes/blameprompt', 'refs/notes/ai']), $7)
+			ON CONFLICT (org_id, name) DO UPDATE
+			SET remote_url = excluded.remote_url, url_key = excluded.url_key, notes_refs = excluded.notes_refs,
+			    fetch_heads = excluded.fetch_heads, removed_at = NULL, fetch_failures = 0, fetch_error = '', active_at = now()
+			WHERE r.removed_at IS NOT NULL OR (r.remote_url IS NULL AND excluded.remote_url IS NOT NULL)
+			RETURNING `+repoColumns,
+			newID(), by.Org, in.Name, in.RemoteURL, in.URLKey, in.NotesRefs, !in.NotesOnly)
+		if errors.Is(err, ErrNotFound) {
+			return ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		if err := tx.setCredential(ctx, repo.ID, in.User, in.Secret); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, by, "repo.add", in.Name, map[string]any{"url": in.RemoteURL, "notes_refs": repo.NotesRefs})
+	})
+	return repo, err
+}
+
+func checkRepoName(name string) error {
+	bad := func(r rune) bool { return unicode.IsControl(r) || !unicode.IsPrint(r) }
+	switch {
+	case name == "" || len(name) > 200:
+		return &InvalidError{"name", "give 1 to 200 characters"}
+	case strings.IndexFunc(name, bad) >= 0 || strings.TrimSpace(name) != name:
+		return &InvalidError{"name", "use printable characters without spaces at the ends"}
+	}
+	return nil
+}
+
+func (tx *Tx) setCredential(ctx context.Context, repo uuid.UUID, user, secret string) error {
+	if user == "" && secret == "" {
+		_, err := tx.Exec(ctx, `UPDATE repos SET credential = NULL WHERE id = $1 AND credential IS NOT NULL`, repo)
+		return translate(err, "clearing a credential")
+	}
+	sealed, err := tx.sealer.Seal([]byte(user+"\x00"+secret), "repo:"+repo.String())
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE repos SET credential = $2 WHERE id = $1`, repo, sealed)
+	return translate(err, "storing a credential")
+}
+
+// Credential opens the credential of a repository; both parts are empty when
+// it has none.
+func (db *DB) Credential(ctx context.Context, org, repo uuid.UUID) (user, secret string, err error) {
+	row, err := collectOne[struct{ Credential []byte }](ctx, db.pool, "reading a credential",
+		`SELECT credential FROM repos WHERE org_id = $1 AND id = $2`, org, repo)
+	if err != nil || row.Credential == nil {
+		return "", "", err
+	}
+	plain, err := db.sealer.Open(row.Credential, "repo:"+repo.String())
+	if err != nil {
+		return "", "", err
+	}
+	user, secret, _ = strings.Cut(string(plain), "\x00")
+	return user, secret, nil
+}
+
+// EnsureRepo finds a repository by name, registering it as API-only when it is
+// unknown. A removed one stays removed and is returned as it is.
+func (tx *Tx) EnsureRepo(ctx context.Context, by access.Principal, name string) (Repo, error) {
+	if err := checkRepoName(name); err != nil {
+		return Repo{}, err
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO repos (id, org_id, name) VALUES ($1, $2, $3) ON CONFLICT (org_id, name) DO NOTHING`, newID(), by.Org, name)
+	if err != nil {
+		return Repo{}, translate(err, "registering repository %s", name)
+	}
+	if tag.RowsAffected() > 0 {
+		if err := tx.Audit(ctx, by, "repo.add", name, map[string]any{"api_only": true}); err != nil {
+			return Repo{}, err
+		}
+	}
+	return collectOne[Repo](ctx, tx, "finding repository "+name,
+		`SELECT `+repoColumns+` FROM repos WHERE org_id = $1 AND name = $2`, by.Org, name)
+}
+
+// Repo finds a repository of the organisation by id or by name, removed ones
+// included.
+func (db *DB) Repo(ctx context.Context, org uuid.UUID, nameOrID string) (Repo, error) {
+	id, _ := uuid.Parse(nameOrID)
+	return collectOne[Repo](ctx, db.pool, "finding repository "+nameOrID, `
+		SELECT `+repoColumns+` FROM repos WHERE org_id = $1 AND (id = $2 OR name = $3)
+		ORDER BY id = $2 DESC LIMIT 1`, org, id, nameOrID)
+}
+
+// Repos lists the repositories of an organisation by name, without removed ones.
+func (db *DB) Repos(ctx context.Context, org uuid.UUID) ([]Repo, error) {
+	return collect[Repo](ctx, db.pool, "listing repositories",
+		`SELECT `+repoColumns+` FROM repos WHERE org_id = $1 AND removed_at IS NULL ORDER BY name`, org)
+}
+
+// RemoveRepo stops fetching a repository. Its receipts and numbers stay: they
+// were true, and adding it again takes them up.
+func (db *DB) RemoveRepo(ctx context.Context, by access.Principal, id uuid.UUID) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		repo, err := collectOne[Repo](ctx, tx, "removing repository "+id.String(), `
+			UPDATE repos SET removed_at = now(), credential = NULL
+			WHERE org_id = $1 AND id = $2 AND removed_at IS NULL RETURNING `+repoColumns, by.Org, id)
+		if err != nil {
+			return err
+		}
+		return tx.Audit(ctx, by, "repo.remove", repo.Name, nil)
+	})
+}
+
+// ReposByURLKey finds the repositories that a webhook speaks of.
+func (db *DB) ReposByURLKey(ctx context.Context, org uuid.UUID, keys []string) ([]Repo, error) {
+	return collect[Repo](ctx, db.pool, "finding repositories by URL", `
+		SELECT `+repoColumns+` FROM repos WHERE org_id = $1 AND url_key = ANY($2) AND removed_at IS NULL`, org, keys)
+}
+
+// FetchStarted notes that a fetch of the repository begins now, and returns
+// that moment by the database's clock: every demand made before is satisfied
+// by this fetch. ErrNotFound if it was removed.
+func (db *DB) FetchStarted(ctx context.Context, org, repo uuid.UUID) (Repo, error) {
+	return collectOne[Repo](ctx, db.pool, "noting the start of a fetch", `
+		UPDATE repos SET fetch_started_at = clock_timestamp()
+		WHERE org_id = $1 AND id = $2 AND removed_at IS NULL AND remote_url IS NOT NULL RETURNING `+repoColumns, org, repo)
+}
+
+// Fetched is the outcome of a fetch.
+type Fetched struct {
+	DefaultBranch string
+	ObjectFormat  string
+	// Changed says that the fetch brought something new.
+	Changed bool
+	// Problem is empty after a success, else a text for administrators
+	// without credentials.
+	Problem string
+}
+
+// FetchEnded records the outcome of a fetch.
+func (db *DB) FetchEnded(ctx context.Context, org, repo uuid.UUID, out Fetched) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE repos SET
+			default_branch = CASE WHEN $3 = '' THEN default_branch ELSE $3 END,
+			object_format = CASE WHEN $4 = '' THEN object_format ELSE $4 END,
+			active_at = CASE WHEN $5 THEN now() ELSE active_at END,
+			fetched_at = CASE WHEN $6 = '' THEN now() ELSE fetched_at END,
+			fetch_failures = CASE WHEN $6 = '' THEN 0 ELSE fetch_failures + 1 END,
+			fetch_error = $6
+		WHERE org_id = $1 AND id = $2`, org, repo, out.DefaultBranch, out.ObjectFormat, out.Changed, out.Problem)
+	return translate(err, "recording a fetch")
+}
+
+// ReposDue lists, over all organisations, the repositories whose last fetch is
+// older than their interval: active ones (something new within idleAfter)
+// every active, others every idle, failing ones with doubled waits up to idle.
+func (db *DB) ReposDue(ctx context.Context, active, idle, idleAfter time.Duration) ([]Repo, error) {
+	return collect[Repo](ctx, db.pool, "finding repositories to sweep", `
+		SELECT `+repoColumns+` FROM repos
+		WHERE removed_at IS NULL AND remote_url IS NOT NULL
+		  AND coalesce(fetch_started_at, '-infinity') < now() - CASE
+			WHEN fetch_failures > 0 THEN least($2, $1 * power(2, least(fetch_failures, 20)))
+			WHEN active_at > now() - $3::interval THEN $1::interval
+			ELSE $2::interval END`, active, idle, idleAfter)
+}
