@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// NewCommit is what a commit of a branch says about itself.
+type NewCommit struct {
+	Commit                        string
+	Parents                       []string
+	AuthorName, AuthorEmail       string
+	AuthoredAt                    time.Time
+	CommitterName, CommitterEmail string
+	CommittedAt                   time.Time
+	Subject                       string
+	// Agents is a JSON array of the signs of AI tools, nil when there are none.
+	Agents json.RawMessage
+	Bot    bool
+}
+
+// BranchTips are the tips of branches whose commits were taken in, by ref.
+func (db *DB) BranchTips(ctx context.Context, org, repo uuid.UUID) (map[string]string, error) {
+	rows, err := db.pool.Query(ctx, `SELECT ref, tip FROM branch_refs WHERE org_id = $1 AND repo_id = $2`, org, repo)
+	if err != nil {
+		return nil, translate(err, "listing branch tips")
+	}
+	tips := map[string]string{}
+	var ref, tip string
+	_, err = pgx.ForEachRow(rows, []any{&ref, &tip}, func() error {
+		tips[ref] = tip
+		return nil
+	})
+	return tips, translate(err, "listing branch tips")
+}
+
+// TakeBranches stores the commits that walk hands to add, in batches, and then
+// that these tips were taken in; all of it or nothing. Commits that are there
+// already stay as they are: a commit never changes.
+func (db *DB) TakeBranches(ctx context.Context, org, repo uuid.UUID, tips map[string]string,
+	walk func(add func([]NewCommit) error) error) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `CREATE TEMP TABLE IF NOT EXISTS stage_commits ON COMMIT DELETE ROWS AS
+			SELECT * FROM commits WITH NO DATA`)
+		if err != nil {
+			return translate(err, "making a staging table")
+		}
+		if err := walk(func(batch []NewCommit) error { return tx.stageCommits(ctx, org, repo, batch) }); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO commits SELECT DISTINCT ON (commit) * FROM stage_commits ORDER BY commit ON CONFLICT DO NOTHING`)
+		if err != nil {
+			return translate(err, "adding commits")
+		}
+		return tx.setBranchTips(ctx, org, repo, tips)
+	})
+}
+
+func (tx *Tx) stageCommits(ctx context.Context, org, repo uuid.UUID, batch []NewCommit) error {
+	rows := make([][]any, len(batch))
+	for i, c := range batch {
+		rows[i] = []any{org, repo, c.Commit, c.Parents, clean(c.AuthorName), clean(c.AuthorEmail), c.AuthoredAt,
+			clean(c.CommitterName), clean(c.CommitterEmail), c.CommittedAt, clean(c.Subject), nullJSON(c.Agents), c.Bot}
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "stage_commits"}, []string{"org_id", "repo_id", "commit", "parents",
+		"author_name", "author_email", "authored_at", "committer_name", "committer_email", "committed_at", "subject",
+		"agents", "bot"}, pgx.CopyFromRows(rows))
+	return translate(err, "copying commits")
+}
+
+func (tx *Tx) setBranchTips(ctx context.Context, org, repo uuid.UUID, tips map[string]string) error {
+	refs, oids := make([]string, 0, len(tips)), make([]string, 0, len(tips))
+	for ref, oid := range tips {
+		refs, oids = append(refs, ref), append(oids, oid)
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM branch_refs WHERE org_id = $1 AND repo_id = $2 AND ref <> ALL($3::text[])`, org, repo, refs)
+	if err != nil {
+		return translate(err, "forgetting branches")
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO branch_refs AS b (org_id, repo_id, ref, tip)
+		SELECT $1, $2, ref, tip FROM unnest($3::text[], $4::text[]) AS t (ref, tip) ORDER BY ref
+		ON CONFLICT (org_id, repo_id, ref) DO UPDATE SET tip = excluded.tip, updated_at = now() WHERE b.tip <> excluded.tip`,
+		org, repo, refs, oids)
+	return translate(err, "noting branch tips")
+}
