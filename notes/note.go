@@ -41,10 +41,17 @@ type Note struct {
 	// names the last writer and never selects a parser.
 	FormatVersion string
 	// ToolVersion is git_ai_version; empty for BlamePrompt.
-	ToolVersion  string
+	ToolVersion string
+	// BaseCommit is git-ai's base_commit_sha, in lower case and otherwise as
+	// written; empty for BlamePrompt. Where it differs from the annotated commit
+	// the note has been moved.
+	BaseCommit   string
 	Receipts     []Receipt
 	Attestations []Attestation
-	Findings     []Finding
+	// Detail is a JSON object of the members of the payload that no field
+	// takes; nil when there are none. It is safe for PostgreSQL jsonb.
+	Detail   json.RawMessage
+	Findings []Finding
 }
 
 // Receipt is a tool's claim that a model answered a prompt. Everything in it
