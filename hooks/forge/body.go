@@ -9,8 +9,11 @@ import (
 	"strings"
 )
 
-// maxDepth is several times what any forge nests.
-const maxDepth = 64
+// maxDepth is several times what any forge nests, maxCloneURLs what it lists.
+const (
+	maxDepth     = 64
+	maxCloneURLs = 16
+)
 
 // decode reads one JSON object into v and names the field that does not fit.
 // Unknown fields are ignored.
@@ -181,7 +184,7 @@ func (d *Delivery) setRepository(path, fullName string, urls ...string) error {
 
 func (d *Delivery) addURL(raw string) {
 	address := withoutSecrets(raw)
-	if address == "" {
+	if address == "" || len(d.CloneURLs) == maxCloneURLs {
 		return
 	}
 	for _, known := range d.CloneURLs {

@@ -78,8 +78,8 @@ type Delivery struct {
 	// newline, signed timestamp if any, newline, body.
 	ID string
 	// CloneURLs are all forms of the repository's address that the forge gave,
-	// https, ssh and html, without passwords, queries or fragments. Compare
-	// them by NormalizeURL.
+	// https, ssh and html, without passwords, queries or fragments; at most 16.
+	// Compare them by NormalizeURL.
 	CloneURLs []string
 	// FullName is the owner's path and the repository's name ("acme/payments");
 	// for Bitbucket Data Center project key and slug. The generic form may give

@@ -55,21 +55,26 @@ func TestParseNamesTheField(t *testing.T) {
 		{GitHub, "push", `{"ref": "main", ` + ids + `}`, "ref", "not a full ref name"},
 		{GitHub, "push", `{"ref": "refs/heads/../x", ` + ids + `}`, "ref", "not a full ref name"},
 		{GitHub, "push", `{"ref": "--upload-pack=x/y", ` + ids + `}`, "ref", "not a full ref name"},
-		{GitHub, "push", `{"ref": "refs/heads/x", "before": "xyz", "after": "` + oidA + `"}`, "before", "not an object id"},
+		{GitHub, "push", `{"ref": "refs/heads/x", "before": "xyz", "after": "` + oidA + `"}`,
+			"before", "not an object id"},
 		{GitHub, "push", `{"ref": "refs/heads/x", "before": "` + oidA + `", "after": "` + strings.Repeat("a", 64) + `"}`,
 			"after", "an id of another hash function than before"},
 		{GitHub, "push", `{"ref": "refs/heads/x", ` + ids + `}`, "repository", "missing"},
-		{GitHub, "push", `{"ref": "refs/heads/x", ` + ids + `, "repository": {"id": 1}}`, "repository", "no name and no usable URL"},
-		{GitHub, "push", `{"ref": "refs/heads/x", ` + ids + `, "repository": {"full_name": "` + strings.Repeat("x", 513) + `"}}`,
+		{GitHub, "push", `{"ref": "refs/heads/x", ` + ids + `, "repository": {"id": 1}}`,
+			"repository", "no name and no usable URL"},
+		{GitHub, "push", `{"ref": "refs/heads/x", ` + ids + `,
+			"repository": {"full_name": "` + strings.Repeat("x", 513) + `"}}`,
 			"repository", "name is too long"},
-		{GitHub, "push", `{"repository": {"clone_url": ["x"]}}`, "repository.clone_url", "expected string, got array"},
+		{GitHub, "push", `{"repository": {"clone_url": ["x"]}}`,
+			"repository.clone_url", "expected string, got array"},
 		{GitHub, "ping", `{"repository": 1}`, "repository", "expected object, got number"},
 		{Gitea, "delete", `{"ref": "x", "ref_type": "wiki"}`, "ref_type", "neither branch nor tag"},
 		{Gitea, "delete", `{"ref_type": "branch"}`, "ref", "missing"},
 		{Gogs, "push", `{"ref": "refs/heads/x", "before": "", "after": ""}`, "before", "missing"},
 		{GitLab, "Push Hook", `{"object_kind": "push"}`, "before", "missing"},
 		{GitLab, "Push Hook", `{"ref": "refs/heads/x", ` + ids + `}`, "project", "missing"},
-		{GitLab, "Push Hook", `{"ref": "refs/heads/x", ` + ids + `, "project": []}`, "project", "expected object, got array"},
+		{GitLab, "Push Hook", `{"ref": "refs/heads/x", ` + ids + `, "project": []}`,
+			"project", "expected object, got array"},
 		{GitLab, "System Hook", `{"event_name": "repository_update", "changes": {}}`, "changes", "expected array"},
 		{GitLab, "System Hook", `{"event_name": "repository_update", "changes": [{"ref": "refs/heads/x", ` + ids + `}, 4]}`,
 			"changes[1]", "expected object, got number"},
@@ -91,9 +96,11 @@ func TestParseNamesTheField(t *testing.T) {
 		{Bitbucket, "repo:refs_changed", `{"repository": {"links": {"clone": [{"href": 1}]}}}`,
 			"repository.links.clone[0].Href", "expected string, got number"},
 		{Generic, now, `{}`, "repository", "missing"},
-		{Generic, now, `{"repository": "https://token@host"}`, "repository", "neither a name nor the address of a repository"},
+		{Generic, now, `{"repository": "https://token@host"}`,
+			"repository", "neither a name nor the address of a repository"},
 		{Generic, now, `{"repository": "\u0000\u202e"}`, "repository", "no name and no usable URL"},
-		{Generic, now, `{"repository": "a/b", "updates": [{"ref": "refs/heads/x", "new": "12"}]}`, "updates[0].new", "not an object id"},
+		{Generic, now, `{"repository": "a/b", "updates": [{"ref": "refs/heads/x", "new": "12"}]}`,
+			"updates[0].new", "not an object id"},
 	}
 	for _, c := range cases {
 		_, err := Parse(c.forge, pushHeaders(c.forge, c.event), []byte(c.body))
@@ -136,14 +143,17 @@ func TestParseHeaders(t *testing.T) {
 		{"github/push", func(h http.Header) { h.Del("X-GitHub-Event") }, "X-GitHub-Event"},
 		{"github/push", func(h http.Header) { h.Add("X-GitHub-Event", "ping") }, "X-GitHub-Event"},
 		{"github/push", func(h http.Header) { h.Set("X-GitHub-Delivery", "a b") }, "X-GitHub-Delivery"},
-		{"github/push", func(h http.Header) { h.Set("X-GitHub-Delivery", strings.Repeat("a", 201)) }, "X-GitHub-Delivery"},
+		{"github/push",
+			func(h http.Header) { h.Set("X-GitHub-Delivery", strings.Repeat("a", 201)) }, "X-GitHub-Delivery"},
 		{"github/push", func(h http.Header) { h.Set("X-GitHub-Delivery", "a\x00") }, "X-GitHub-Delivery"},
-		{"github/push", func(h http.Header) { h.Set("X-GitHub-Event", strings.Repeat("a", maxHeader+1)) }, "X-GitHub-Event"},
+		{"github/push",
+			func(h http.Header) { h.Set("X-GitHub-Event", strings.Repeat("a", maxHeader+1)) }, "X-GitHub-Event"},
 		{"github/push", func(h http.Header) { h.Set("Content-Type", "text/plain") }, "Content-Type"},
 		{"github/push", func(h http.Header) { h.Set("Content-Type", ";;;") }, "Content-Type"},
 		{"github/push", func(h http.Header) { h.Add("Content-Type", "application/json") }, "Content-Type"},
 		{"gitlab/push", func(h http.Header) { h.Del("X-Gitlab-Event") }, "X-Gitlab-Event"},
-		{"gitlab/push", func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded") }, "Content-Type"},
+		{"gitlab/push",
+			func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded") }, "Content-Type"},
 		{"gitea/push-forgejo", func(h http.Header) { h.Set("X-Forgejo-Event", "ping") }, "X-Forgejo-Event"},
 		{"gitea/push", func(h http.Header) { h.Del("X-Gitea-Event") }, "X-Gitea-Event"},
 		{"gogs/push", func(h http.Header) { h.Del("X-Gogs-Event") }, "X-Gogs-Event"},
@@ -202,6 +212,19 @@ func TestParseBoundsUpdates(t *testing.T) {
 	var got *FieldError
 	if !errors.As(err, &got) || got.Field != "updates[10000]" {
 		t.Errorf("%d updates: got %v", MaxUpdates+1, err)
+	}
+}
+
+func TestParseBoundsCloneURLs(t *testing.T) {
+	t.Parallel()
+	var links []string
+	for i := range 2 * maxCloneURLs {
+		links = append(links, fmt.Sprintf(`{"href": "https://h/%d"}, {"href": "https://h/%d"}`, i, i))
+	}
+	body := `{"repository": {"links": {"clone": [` + strings.Join(links, ",") + `]}}}`
+	d, err := Parse(Bitbucket, pushHeaders(Bitbucket, "repo:refs_changed"), []byte(body))
+	if err != nil || len(d.CloneURLs) != maxCloneURLs || d.CloneURLs[1] != "https://h/1" {
+		t.Errorf("got %d clone URLs %q, %v", len(d.CloneURLs), d.CloneURLs, err)
 	}
 }
 

@@ -19,12 +19,17 @@ func gitAccepts(t *testing.T, name string) bool {
 func TestValidRefNameAgreesWithGit(t *testing.T) {
 	t.Parallel()
 	names := []string{
-		"refs/heads/main", "refs/notes/blameprompt", "refs/tags/v1.4.0", "refs/heads/feature/retry-2", "refs/heads/日本語",
+		"refs/heads/main", "refs/notes/blameprompt", "refs/tags/v1.4.0", "refs/heads/feature/retry-2",
+		"refs/heads/日本語",
 		"main", "HEAD", "@", "refs/heads/@", "refs/heads/@{", "refs/heads/a@{b", "refs/heads/a@b", "refs/@/a",
-		"refs/heads/a..b", "refs/heads/.a", "refs/.heads/a", "refs/heads/a.", "refs/heads/a./b", "refs/heads/a.lock",
-		"refs/heads.lock/a", "refs/heads/lock", "refs/heads/.lock", "refs//heads/a", "/refs/heads/a", "refs/heads/a/", "refs/heads/",
-		"refs/heads/a b", "refs/heads/a~b", "refs/heads/a^b", "refs/heads/a:b", "refs/heads/a?b", "refs/heads/a*b", "refs/heads/a[b",
-		"refs/heads/a]b", "refs/heads/a\\b", "refs/heads/a\tb", "refs/heads/a\x7fb", "refs/heads/a\x01", "refs/heads/\x80\xff",
+		"refs/heads/a..b", "refs/heads/.a", "refs/.heads/a", "refs/heads/a.", "refs/heads/a./b",
+		"refs/heads/a.lock",
+		"refs/heads.lock/a", "refs/heads/lock", "refs/heads/.lock", "refs//heads/a", "/refs/heads/a",
+		"refs/heads/a/", "refs/heads/",
+		"refs/heads/a b", "refs/heads/a~b", "refs/heads/a^b", "refs/heads/a:b", "refs/heads/a?b",
+		"refs/heads/a*b", "refs/heads/a[b",
+		"refs/heads/a]b", "refs/heads/a\\b", "refs/heads/a\tb", "refs/heads/a\x7fb",
+		"refs/heads/a\x01", "refs/heads/\x80\xff",
 		"refs/heads/-a", "refs/-a/b", "refs/heads/a{b}", "refs/heads/a\u0085b", "refs/heads/a\nb", "a/b", "refs/heads/a...b",
 	}
 	for _, name := range names {
@@ -37,7 +42,8 @@ func TestValidRefNameAgreesWithGit(t *testing.T) {
 // Random names are made of the pieces that git's rules are about.
 func TestValidRefNameAgreesWithGitOnRandomNames(t *testing.T) {
 	t.Parallel()
-	pieces := []string{"refs", "heads", "a", "b", "c", "d", "/", "/", "/a", "/b", ".", "..", ".lock", "@", "{", "@{", "~", "^", ":", "?", "*", "[",
+	pieces := []string{"refs", "heads", "a", "b", "c", "d", "/", "/", "/a", "/b",
+		".", "..", ".lock", "@", "{", "@{", "~", "^", ":", "?", "*", "[",
 		"\\", " ", "\x1f", "\x7f", "é", "-", "_", "lock", "]", "\xff"}
 	random := rand.New(rand.NewPCG(1, 2))
 	accepted := 0

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"net/netip"
 	"net/url"
 	"path"
 	"strings"
@@ -95,12 +96,9 @@ func cutSCP(raw string) (host, repo string, ok bool) {
 }
 
 func hostKey(host, port, repo string) string {
-	host = strings.ToLower(host)
-	if host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_:") != "" {
+	host = plainHost(host)
+	if host == "" {
 		return ""
-	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
 	}
 	if port != "" {
 		host += ":" + port
@@ -110,6 +108,23 @@ func hostKey(host, port, repo string) string {
 		return ""
 	}
 	return host + repo
+}
+
+// plainHost returns a host's one spelling, an IPv6 address in brackets, or ""
+// for what is no host.
+func plainHost(host string) string {
+	if strings.Contains(host, ":") {
+		address, err := netip.ParseAddr(host)
+		if err != nil || address.Zone() != "" {
+			return ""
+		}
+		return "[" + address.String() + "]"
+	}
+	host = strings.ToLower(host)
+	if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" {
+		return ""
+	}
+	return host
 }
 
 func pathKey(repo string) string {

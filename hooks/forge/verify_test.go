@@ -84,7 +84,8 @@ func TestVerifyRefuses(t *testing.T) {
 			if !c.bodyless {
 				changed := []byte(strings.Replace(string(body), "e", "f", 1))
 				check("changed body", ErrBadSignature, same, changed, testSecret, testKey)
-				check("longer body", ErrBadSignature, same, append(body[:len(body):len(body)], ' '), testSecret, testKey)
+				longer := []byte(string(body) + " ")
+				check("longer body", ErrBadSignature, same, longer, testSecret, testKey)
 			}
 			check("unsigned", ErrUnsigned, func(h http.Header) {
 				for _, name := range c.headers {
@@ -102,7 +103,8 @@ func TestVerifyRefuses(t *testing.T) {
 				}
 			}, body, testSecret, testKey)
 			for _, name := range c.headers {
-				check("doubled "+name, ErrHeader, func(h http.Header) { h.Add(name, h.Get(name)) }, body, testSecret, testKey)
+				double := func(h http.Header) { h.Add(name, h.Get(name)) }
+				check("doubled "+name, ErrHeader, double, body, testSecret, testKey)
 			}
 		})
 	}
@@ -146,13 +148,21 @@ func TestVerifyBrokenForm(t *testing.T) {
 // GitHub signs the form, Gitea and Gogs the JSON within.
 func TestVerifyFormsBySignedPart(t *testing.T) {
 	t.Parallel()
-	form := "payload=" + url.QueryEscape(`{"ref": "refs/heads/a b"}`)
-	for f, signed := range map[Name]string{GitHub: form, Gitea: `{"ref": "refs/heads/a b"}`, Gogs: `{"ref": "refs/heads/a b"}`} {
-		name := map[Name]string{GitHub: "X-Hub-Signature-256", Gitea: "X-Gitea-Signature", Gogs: "X-Gogs-Signature"}[f]
+	payload := `{"ref": "refs/heads/a b"}`
+	form := "payload=" + url.QueryEscape(payload)
+	cases := []struct {
+		forge          Name
+		header, signed string
+	}{
+		{GitHub, "X-Hub-Signature-256", form},
+		{Gitea, "X-Gitea-Signature", payload},
+		{Gogs, "X-Gogs-Signature", payload},
+	}
+	for _, c := range cases {
 		h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-		h.Set(name, mac(testSecret, signed))
-		if err := Verify(f, h, []byte(form), []Secret{testSecret}, testNow); err != nil {
-			t.Errorf("%s: %v", f, err)
+		h.Set(c.header, mac(testSecret, c.signed))
+		if err := Verify(c.forge, h, []byte(form), []Secret{testSecret}, testNow); err != nil {
+			t.Errorf("%s: %v", c.forge, err)
 		}
 	}
 }
@@ -232,12 +242,16 @@ func TestVerifyGitLabChoosesTheCredential(t *testing.T) {
 		{"both, both known", good, []Secret{testSecret, testKey}, nil},
 		{"both, token known", good, []Secret{testSecret}, nil},
 		{"both, key known", good, []Secret{testKey}, nil},
-		{"bad signature is not saved by the token", with("webhook-signature", "v1,AAAA"), []Secret{testSecret, testKey}, ErrBadSignature},
-		{"bad token does not matter beside a good signature", with("X-Gitlab-Token", "x"), []Secret{testKey}, nil},
+		{"bad signature is not saved by the token", with("webhook-signature", "v1,AAAA"),
+			[]Secret{testSecret, testKey}, ErrBadSignature},
+		{"bad token does not matter beside a good signature", with("X-Gitlab-Token", "x"),
+			[]Secret{testKey}, nil},
 		{"second signature matches", with("webhook-signature", "v1a,xyz v1,AAAA "+signature), []Secret{testKey}, nil},
 		{"other versions alone", with("webhook-signature", "v1a,AAAA v2,AAAA"), []Secret{testKey}, ErrBadSignature},
-		{"too many signatures", with("webhook-signature", strings.Join(tooMany, " ")), []Secret{testKey}, ErrHeader},
-		{"signing key never serves as token", with("X-Gitlab-Token", string(testKey)), []Secret{testSecret}, ErrBadSignature},
+		{"too many signatures", with("webhook-signature", strings.Join(tooMany, " ")),
+			[]Secret{testKey}, ErrHeader},
+		{"signing key never serves as token", with("X-Gitlab-Token", string(testKey)),
+			[]Secret{testSecret}, ErrBadSignature},
 		{"broken signing key", good, []Secret{"whsec_%%%", "whsec_"}, ErrNoSecret},
 	}
 	for _, c := range cases {
@@ -292,8 +306,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := fmt.Sprintf("%v %+v %#v %s %q %x %v %s", testSecret, testSecret, testSecret, testSecret, testSecret, testSecret,
-		[]Secret{testKey}, encoded)
+	one, list := testSecret, []Secret{testKey}
+	shown := fmt.Sprintf("%v %+v %#v %s %q %x %v %s", one, one, one, one, one, one, list, encoded)
 	for _, secret := range []Secret{testSecret, testKey} {
 		hexed := hex.EncodeToString([]byte(secret))
 		if strings.Contains(shown, string(secret)) || strings.Contains(shown, hexed) {
