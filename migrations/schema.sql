@@ -1,0 +1,669 @@
+-- Made by "go generate ./migrations" from the migrations; do not edit.
+
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
+
+CREATE TYPE public.rollup_delta AS (
+	org_id uuid,
+	repo_id uuid,
+	day date,
+	user_email text,
+	provider text,
+	model text,
+	source text,
+	receipts bigint,
+	receipts_current bigint,
+	prompts bigint,
+	cost_usd numeric,
+	input_tokens numeric,
+	output_tokens numeric,
+	cache_read_tokens numeric,
+	cache_creation_tokens numeric
+);
+
+CREATE FUNCTION public.prompts_rollup() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    deltas rollup_delta[] := '{}';
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        deltas := ARRAY(SELECT ROW(org_id, repo_id, day, user_email, provider, model, source, 0, 0, count(*),
+                                   coalesce(sum(cost_usd), 0), coalesce(sum(input_tokens), 0),
+                                   coalesce(sum(output_tokens), 0), coalesce(sum(cache_read_tokens), 0),
+                                   coalesce(sum(cache_creation_tokens), 0))::rollup_delta
+                        FROM new_rows GROUP BY org_id, repo_id, day, user_email, provider, model, source);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        deltas := deltas || ARRAY(SELECT ROW(org_id, repo_id, day, user_email, provider, model, source, 0, 0, -count(*),
+                                             -coalesce(sum(cost_usd), 0), -coalesce(sum(input_tokens), 0),
+                                             -coalesce(sum(output_tokens), 0), -coalesce(sum(cache_read_tokens), 0),
+                                             -coalesce(sum(cache_creation_tokens), 0))::rollup_delta
+                                  FROM old_rows GROUP BY org_id, repo_id, day, user_email, provider, model, source);
+    END IF;
+    PERFORM rollup_apply(deltas);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipt_repos_of_bodies() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO receipt_repos
+        SELECT DISTINCT r.org_id, r.id, n.repo_id, r.timestamp
+        FROM new_rows n JOIN receipts r ON r.org_id = n.org_id AND r.id = n.receipt_id AND r.repo_id <> n.repo_id
+        ON CONFLICT DO NOTHING;
+    ELSE
+        DELETE FROM receipt_repos g USING old_rows o
+        WHERE g.org_id = o.org_id AND g.receipt_id = o.receipt_id AND g.repo_id = o.repo_id
+          AND NOT EXISTS (SELECT FROM receipt_commits c
+                          WHERE c.org_id = o.org_id AND c.receipt_id = o.receipt_id AND c.repo_id = o.repo_id);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipt_repos_of_receipts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM receipt_repos g USING old_rows o WHERE g.org_id = o.org_id AND g.receipt_id = o.id;
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        -- Only a receipt whose content is taken from elsewhere now, or that has another time, moves.
+        IF NOT EXISTS (SELECT FROM old_rows o JOIN new_rows n ON n.org_id = o.org_id AND n.id = o.id
+                       WHERE (n.repo_id, n.timestamp) <> (o.repo_id, o.timestamp)) THEN
+            RETURN NULL;
+        END IF;
+        DELETE FROM receipt_repos g USING old_rows o WHERE g.org_id = o.org_id AND g.receipt_id = o.id;
+    END IF;
+    INSERT INTO receipt_repos
+    SELECT DISTINCT n.org_id, n.id, c.repo_id, n.timestamp
+    FROM new_rows n JOIN receipt_commits c ON c.org_id = n.org_id AND c.receipt_id = n.id AND c.repo_id <> n.repo_id
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipts_rollup() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    deltas rollup_delta[] := '{}';
+BEGIN
+    -- A branch may only name the transition tables that its operation has.
+    IF TG_OP <> 'DELETE' THEN
+        deltas := ARRAY(SELECT ROW(org_id, repo_id, day, user_email, provider, model, source,
+                                   count(*), count(*) FILTER (WHERE current), 0, 0, 0, 0, 0, 0)::rollup_delta
+                        FROM new_rows GROUP BY org_id, repo_id, day, user_email, provider, model, source);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        deltas := deltas || ARRAY(SELECT ROW(org_id, repo_id, day, user_email, provider, model, source,
+                                             -count(*), -count(*) FILTER (WHERE current), 0, 0, 0, 0, 0, 0)::rollup_delta
+                                  FROM old_rows GROUP BY org_id, repo_id, day, user_email, provider, model, source);
+    END IF;
+    PERFORM rollup_apply(deltas);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.rollup_apply(deltas public.rollup_delta[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO rollups AS r (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd,
+                              input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
+    SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, d.day, sum(d.receipts), sum(d.receipts_current),
+           sum(d.prompts), sum(d.cost_usd), sum(d.input_tokens), sum(d.output_tokens),
+           sum(d.cache_read_tokens), sum(d.cache_creation_tokens)
+    FROM unnest(deltas) d, rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
+    GROUP BY 1, 2, 3, 4, 5, 6
+    HAVING sum(d.receipts) <> 0 OR sum(d.receipts_current) <> 0 OR sum(d.prompts) <> 0 OR sum(d.cost_usd) <> 0
+        OR sum(d.input_tokens) <> 0 OR sum(d.output_tokens) <> 0
+        OR sum(d.cache_read_tokens) <> 0 OR sum(d.cache_creation_tokens) <> 0
+    -- One order for all writers, so that two of them cannot wait for each other.
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+    SET receipts = r.receipts + excluded.receipts,
+        receipts_current = r.receipts_current + excluded.receipts_current,
+        prompts = r.prompts + excluded.prompts,
+        cost_usd = r.cost_usd + excluded.cost_usd,
+        input_tokens = r.input_tokens + excluded.input_tokens,
+        output_tokens = r.output_tokens + excluded.output_tokens,
+        cache_read_tokens = r.cache_read_tokens + excluded.cache_read_tokens,
+        cache_creation_tokens = r.cache_creation_tokens + excluded.cache_creation_tokens
+$$;
+
+CREATE FUNCTION public.rollup_dimensions(repo uuid, user_email text, provider text, model text, source text) RETURNS TABLE(dimension text, repo_id uuid, key text, key2 text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT d.dimension, r.repo_id, d.key, d.key2
+    FROM (VALUES ('all', '', ''), ('model', model, ''), ('provider', provider, ''), ('source', source, ''),
+                 ('user', lower(user_email), ''), ('user_model', lower(user_email), model)) AS d (dimension, key, key2),
+         (VALUES (repo), ('00000000-0000-0000-0000-000000000000'::uuid)) AS r (repo_id)
+$$;
+
+CREATE TABLE public.api_keys (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_by text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.attestations (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    commit text NOT NULL,
+    blob text NOT NULL,
+    "position" integer NOT NULL,
+    path text NOT NULL,
+    key text NOT NULL,
+    class text NOT NULL,
+    receipt_id text NOT NULL,
+    author text NOT NULL,
+    lines int4multirange NOT NULL,
+    line_count bigint NOT NULL,
+    CONSTRAINT attestations_class_check CHECK ((class = ANY (ARRAY['ai'::text, 'human'::text])))
+);
+
+CREATE TABLE public.audit_log (
+    org_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    principal text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    detail jsonb,
+    request_id text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.audit_log ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_log_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.branch_refs (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    tip text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.commits (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    parents text[] NOT NULL,
+    author_name text NOT NULL,
+    author_email text NOT NULL,
+    authored_at timestamp with time zone NOT NULL,
+    committer_name text NOT NULL,
+    committer_email text NOT NULL,
+    committed_at timestamp with time zone NOT NULL,
+    subject text NOT NULL,
+    agents jsonb,
+    bot boolean NOT NULL
+);
+
+CREATE TABLE public.findings (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    repo_id uuid,
+    code text NOT NULL,
+    severity text NOT NULL,
+    ref text DEFAULT ''::text NOT NULL,
+    commit text DEFAULT ''::text NOT NULL,
+    blob text DEFAULT ''::text NOT NULL,
+    receipt_id text DEFAULT ''::text NOT NULL,
+    location text DEFAULT ''::text NOT NULL,
+    message text NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT findings_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'error'::text])))
+);
+
+CREATE TABLE public.note_archives (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    tip text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.note_bodies (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    commit text NOT NULL,
+    blob text NOT NULL,
+    format text NOT NULL,
+    format_version text NOT NULL,
+    tool_version text NOT NULL,
+    size bigint NOT NULL,
+    receipts integer NOT NULL,
+    parser integer NOT NULL
+);
+
+CREATE TABLE public.note_refs (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    tip text DEFAULT ''::text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.note_uploads (
+    org_id uuid NOT NULL,
+    commit text NOT NULL,
+    seq bigint NOT NULL,
+    blob text NOT NULL,
+    content bytea NOT NULL,
+    uploaded_by text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.note_uploads ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.note_uploads_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.note_versions (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    commit text NOT NULL,
+    notes_commit text NOT NULL,
+    blob text,
+    author_name text NOT NULL,
+    author_email text NOT NULL,
+    authored_at timestamp with time zone NOT NULL,
+    committed_at timestamp with time zone NOT NULL,
+    current boolean DEFAULT false NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.orgs (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    store_conversations boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT orgs_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text))
+);
+
+CREATE TABLE public.prompts (
+    org_id uuid NOT NULL,
+    prompt_id uuid NOT NULL,
+    provider text NOT NULL,
+    session_id text NOT NULL,
+    prompt_number bigint,
+    receipts integer NOT NULL,
+    receipt_id text NOT NULL,
+    repo_id uuid NOT NULL,
+    model text NOT NULL,
+    user_email text NOT NULL,
+    source text NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    day date NOT NULL,
+    current boolean NOT NULL,
+    cost_usd numeric,
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_creation_tokens bigint
+);
+
+CREATE TABLE public.receipt_commits (
+    org_id uuid NOT NULL,
+    receipt_id text NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    commit text NOT NULL,
+    blob text NOT NULL,
+    "position" integer NOT NULL,
+    content_hash bytea NOT NULL,
+    first_noted_at timestamp with time zone NOT NULL,
+    noted_at timestamp with time zone NOT NULL,
+    notes_commit text NOT NULL,
+    current boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE public.receipt_files (
+    org_id uuid NOT NULL,
+    receipt_id text NOT NULL,
+    "position" integer NOT NULL,
+    path text NOT NULL,
+    line_start bigint NOT NULL,
+    line_end bigint NOT NULL,
+    blob_hash text NOT NULL,
+    additions bigint,
+    deletions bigint
+);
+
+CREATE TABLE public.receipt_repos (
+    org_id uuid NOT NULL,
+    receipt_id text NOT NULL,
+    repo_id uuid NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.receipts (
+    org_id uuid NOT NULL,
+    id text NOT NULL,
+    repo_id uuid NOT NULL,
+    repo text NOT NULL,
+    ref text NOT NULL,
+    commit_hash text NOT NULL,
+    blob text NOT NULL,
+    notes_commit text NOT NULL,
+    content_hash bytea NOT NULL,
+    current boolean NOT NULL,
+    source text NOT NULL,
+    format_version text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    session_id text NOT NULL,
+    prompt_number bigint,
+    prompt_id uuid NOT NULL,
+    prompt_summary text NOT NULL,
+    response_summary text NOT NULL,
+    prompt_hash text NOT NULL,
+    message_count bigint,
+    cost_usd numeric,
+    cost_reported_usd numeric,
+    cost_basis text NOT NULL,
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_creation_tokens bigint,
+    user_name text NOT NULL,
+    user_email text NOT NULL,
+    file_path text NOT NULL,
+    line_start bigint NOT NULL,
+    line_end bigint NOT NULL,
+    files integer NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    timestamp_basis text NOT NULL,
+    day date NOT NULL,
+    session_start timestamp with time zone,
+    session_end timestamp with time zone,
+    prompt_submitted_at timestamp with time zone,
+    raw_timestamps jsonb,
+    session_duration_secs bigint,
+    prompt_duration_secs bigint,
+    ai_response_time_secs double precision,
+    accepted_lines bigint,
+    overridden_lines bigint,
+    total_additions bigint,
+    total_deletions bigint,
+    parent_receipt_id text NOT NULL,
+    detail jsonb,
+    conversation jsonb,
+    conversation_turns integer NOT NULL,
+    conversation_bytes bigint NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    synced_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT receipts_cost_basis_check CHECK ((cost_basis = ANY (ARRAY['reported'::text, 'computed'::text, 'none'::text]))),
+    CONSTRAINT receipts_source_check CHECK ((source = ANY (ARRAY['blameprompt'::text, 'git-ai'::text, 'api'::text]))),
+    CONSTRAINT receipts_timestamp_basis_check CHECK ((timestamp_basis = ANY (ARRAY['client'::text, 'note'::text, 'received'::text])))
+);
+
+CREATE TABLE public.repos (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    name text NOT NULL,
+    remote_url text,
+    url_key text,
+    credential bytea,
+    notes_refs text[] DEFAULT ARRAY['refs/notes/blameprompt'::text, 'refs/notes/ai'::text] NOT NULL,
+    fetch_heads boolean DEFAULT true NOT NULL,
+    default_branch text DEFAULT ''::text NOT NULL,
+    object_format text DEFAULT 'sha1'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    removed_at timestamp with time zone,
+    fetch_started_at timestamp with time zone,
+    fetched_at timestamp with time zone,
+    fetch_failures integer DEFAULT 0 NOT NULL,
+    fetch_error text DEFAULT ''::text NOT NULL,
+    active_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT repos_object_format_check CHECK ((object_format = ANY (ARRAY['sha1'::text, 'sha256'::text])))
+);
+
+CREATE TABLE public.rollups (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    key2 text NOT NULL,
+    day date NOT NULL,
+    receipts bigint DEFAULT 0 NOT NULL,
+    receipts_current bigint DEFAULT 0 NOT NULL,
+    prompts bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric DEFAULT 0 NOT NULL,
+    input_tokens numeric DEFAULT 0 NOT NULL,
+    output_tokens numeric DEFAULT 0 NOT NULL,
+    cache_read_tokens numeric DEFAULT 0 NOT NULL,
+    cache_creation_tokens numeric DEFAULT 0 NOT NULL,
+    CONSTRAINT rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'source'::text, 'user_model'::text])))
+);
+
+CREATE TABLE public.team_members (
+    org_id uuid NOT NULL,
+    team_id uuid NOT NULL,
+    email text NOT NULL,
+    role text DEFAULT 'member'::text NOT NULL,
+    CONSTRAINT team_members_email_check CHECK ((email = lower(email))),
+    CONSTRAINT team_members_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text, 'viewer'::text])))
+);
+
+CREATE TABLE public.teams (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.webhook_deliveries (
+    org_id uuid NOT NULL,
+    forge text NOT NULL,
+    delivery_id text NOT NULL,
+    event text NOT NULL,
+    repo_id uuid,
+    repo text NOT NULL,
+    updates jsonb,
+    outcome text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT webhook_deliveries_outcome_check CHECK ((outcome = ANY (ARRAY['fetch'::text, 'ignored'::text, 'unknown_repo'::text])))
+);
+
+CREATE TABLE public.webhook_secrets (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    forge text NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.attestations
+    ADD CONSTRAINT attestations_pkey PRIMARY KEY (org_id, repo_id, ref, commit, blob, "position");
+
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (org_id, seq);
+
+ALTER TABLE ONLY public.branch_refs
+    ADD CONSTRAINT branch_refs_pkey PRIMARY KEY (org_id, repo_id, ref);
+
+ALTER TABLE ONLY public.commits
+    ADD CONSTRAINT commits_pkey PRIMARY KEY (org_id, repo_id, commit);
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.note_archives
+    ADD CONSTRAINT note_archives_pkey PRIMARY KEY (org_id, repo_id, ref, tip);
+
+ALTER TABLE ONLY public.note_bodies
+    ADD CONSTRAINT note_bodies_pkey PRIMARY KEY (org_id, repo_id, ref, commit, blob);
+
+ALTER TABLE ONLY public.note_refs
+    ADD CONSTRAINT note_refs_pkey PRIMARY KEY (org_id, repo_id, ref);
+
+ALTER TABLE ONLY public.note_uploads
+    ADD CONSTRAINT note_uploads_pkey PRIMARY KEY (org_id, commit, seq);
+
+ALTER TABLE ONLY public.note_versions
+    ADD CONSTRAINT note_versions_pkey PRIMARY KEY (org_id, repo_id, ref, commit, notes_commit);
+
+ALTER TABLE ONLY public.orgs
+    ADD CONSTRAINT orgs_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.orgs
+    ADD CONSTRAINT orgs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.prompts
+    ADD CONSTRAINT prompts_pkey PRIMARY KEY (org_id, prompt_id);
+
+ALTER TABLE ONLY public.receipt_commits
+    ADD CONSTRAINT receipt_commits_pkey PRIMARY KEY (org_id, receipt_id, repo_id, ref, commit, blob);
+
+ALTER TABLE ONLY public.receipt_files
+    ADD CONSTRAINT receipt_files_pkey PRIMARY KEY (org_id, receipt_id, "position");
+
+ALTER TABLE ONLY public.receipt_repos
+    ADD CONSTRAINT receipt_repos_pkey PRIMARY KEY (org_id, receipt_id, repo_id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.repos
+    ADD CONSTRAINT repos_org_id_name_key UNIQUE (org_id, name);
+
+ALTER TABLE ONLY public.repos
+    ADD CONSTRAINT repos_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rollups
+    ADD CONSTRAINT rollups_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
+
+ALTER TABLE ONLY public.team_members
+    ADD CONSTRAINT team_members_pkey PRIMARY KEY (org_id, team_id, email);
+
+ALTER TABLE ONLY public.teams
+    ADD CONSTRAINT teams_org_id_name_key UNIQUE (org_id, name);
+
+ALTER TABLE ONLY public.teams
+    ADD CONSTRAINT teams_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (org_id, forge, delivery_id);
+
+ALTER TABLE ONLY public.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_pkey PRIMARY KEY (id);
+
+CREATE INDEX api_keys_org ON public.api_keys USING btree (org_id, created_at);
+
+CREATE INDEX audit_log_time ON public.audit_log USING btree (org_id, at DESC);
+
+CREATE INDEX commits_by_id ON public.commits USING btree (org_id, commit);
+
+CREATE INDEX findings_commit ON public.findings USING btree (org_id, repo_id, commit);
+
+CREATE INDEX findings_repo ON public.findings USING btree (org_id, repo_id, found_at DESC, id);
+
+CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
+
+CREATE INDEX prompts_session ON public.prompts USING btree (org_id, provider, session_id);
+
+CREATE INDEX receipt_commits_commit ON public.receipt_commits USING btree (org_id, commit);
+
+CREATE INDEX receipt_files_path ON public.receipt_files USING btree (org_id, path text_pattern_ops);
+
+CREATE INDEX receipt_repos_time ON public.receipt_repos USING btree (org_id, repo_id, "timestamp" DESC, receipt_id DESC);
+
+CREATE INDEX receipts_cost ON public.receipts USING btree (org_id, cost_usd DESC NULLS LAST, id DESC);
+
+CREATE INDEX receipts_model ON public.receipts USING btree (org_id, model, "timestamp" DESC, id DESC);
+
+CREATE INDEX receipts_prompt ON public.receipts USING btree (org_id, prompt_id);
+
+CREATE INDEX receipts_provider ON public.receipts USING btree (org_id, provider, "timestamp" DESC, id DESC);
+
+CREATE INDEX receipts_repo ON public.receipts USING btree (org_id, repo_id, "timestamp" DESC, id DESC);
+
+CREATE INDEX receipts_text ON public.receipts USING gin (prompt_summary public.gin_trgm_ops);
+
+CREATE INDEX receipts_time ON public.receipts USING btree (org_id, "timestamp" DESC, id DESC);
+
+CREATE INDEX receipts_user ON public.receipts USING btree (org_id, lower(user_email), "timestamp" DESC, id DESC);
+
+CREATE INDEX receipts_user_name ON public.receipts USING btree (org_id, lower(user_name), "timestamp" DESC, id DESC);
+
+CREATE INDEX repos_url_key ON public.repos USING btree (org_id, url_key) WHERE (removed_at IS NULL);
+
+CREATE INDEX rollups_day ON public.rollups USING btree (org_id, dimension, day);
+
+CREATE INDEX webhook_deliveries_time ON public.webhook_deliveries USING btree (org_id, received_at DESC);
+
+CREATE INDEX webhook_secrets_org ON public.webhook_secrets USING btree (org_id, forge);
+
+CREATE TRIGGER prompts_rollup_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_rollup();
+
+CREATE TRIGGER prompts_rollup_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_rollup();
+
+CREATE TRIGGER prompts_rollup_update AFTER UPDATE ON public.prompts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_rollup();
+
+CREATE TRIGGER receipt_repos_body_delete AFTER DELETE ON public.receipt_commits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_bodies();
+
+CREATE TRIGGER receipt_repos_body_insert AFTER INSERT ON public.receipt_commits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_bodies();
+
+CREATE TRIGGER receipt_repos_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_receipts();
+
+CREATE TRIGGER receipt_repos_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_receipts();
+
+CREATE TRIGGER receipt_repos_update AFTER UPDATE ON public.receipts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_receipts();
+
+CREATE TRIGGER receipts_rollup_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_rollup();
+
+CREATE TRIGGER receipts_rollup_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_rollup();
+
+CREATE TRIGGER receipts_rollup_update AFTER UPDATE ON public.receipts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_rollup();
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.repos
+    ADD CONSTRAINT repos_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.team_members
+    ADD CONSTRAINT team_members_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.team_members
+    ADD CONSTRAINT team_members_team_id_fkey FOREIGN KEY (team_id) REFERENCES public.teams(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.teams
+    ADD CONSTRAINT teams_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;

@@ -1,0 +1,71 @@
+package pglocal
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestWithoutRoot runs this package's tests once more as an ordinary account
+// where they run as root; elsewhere they are run so already.
+func TestWithoutRoot(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		owner, err := findAccount("")
+		if err != nil || owner.other || owner.uid != os.Geteuid() {
+			t.Errorf("findAccount = %+v, %v", owner, err)
+		}
+		return
+	}
+	nobody, err := findAccount("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := testDir(t)
+	binary := filepath.Join(dir, "pglocal.test")
+	copyProgram(t, os.Args[0], binary)
+	home := filepath.Join(dir, "home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := nobody.give(home); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "-test.run=^Test", "-test.skip=^TestInstall", "-test.v", "-test.parallel=2")
+	cmd.Dir = home
+	cmd.Env = append(childEnv(), "TMPDIR="+home, "HOME="+home)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: uint32(nobody.uid), Gid: uint32(nobody.gid)},
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), "--- PASS: TestPostmasterKilled") {
+		t.Errorf("the tests did not run:\n%s", out)
+	}
+}
+
+func copyProgram(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
