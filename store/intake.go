@@ -59,8 +59,7 @@ type TipNote struct {
 	Depth int
 }
 
-// Batch is what one call of Stage takes. Staging holds it in temporary tables
-// of the transaction; nothing is visible before Merge and the commit.
+// Batch is a part of what is to be taken in.
 type Batch struct {
 	Versions []Version
 	Tip      []TipNote
@@ -189,10 +188,10 @@ func (db *DB) UnreadBodies(ctx context.Context, src Source, pairs []Pair) ([]Pai
 		ORDER BY w.n`, src.Org.ID, src.Repo.ID, src.Ref, commits, blobs)
 }
 
-// Stage copies a batch into the staging tables. The order of batches does not
-// matter; rows that stand in several of them count once.
-func (in *Intake) Stage(ctx context.Context, b Batch) error {
-	rows := newStageRows(in.src, b)
+// Stage copies rows into temporary tables of the transaction; nothing is
+// visible before Merge and the commit. The order of calls does not matter, and
+// rows that stand in several of them count once.
+func (in *Intake) Stage(ctx context.Context, rows *Rows) error {
 	for _, table := range rows.tables() {
 		if len(table.rows) == 0 {
 			continue

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -16,8 +17,12 @@ import (
 	"github.com/blameprompt/enterprise/notes"
 )
 
-// stageRows are the rows of one batch, by staging table.
-type stageRows struct {
+// Rows are the rows that a source brings, ready to be staged. They share no
+// memory with the bodies that they were made from.
+type Rows struct {
+	// What was added, for progress and reports.
+	Versions, Bodies, Receipts int
+
 	src                                                                   Source
 	versions, tip, bodies, links, receipts, files, attestations, findings [][]any
 }
@@ -28,9 +33,18 @@ type stageTable struct {
 	rows    [][]any
 }
 
-func newStageRows(src Source, b Batch) *stageRows {
-	s := &stageRows{src: src}
+// NewRows makes the rows of batches of src.
+func NewRows(src Source, batches ...Batch) *Rows {
+	s := &Rows{src: src}
+	for _, b := range batches {
+		s.add(b)
+	}
+	return s
+}
+
+func (s *Rows) add(b Batch) {
 	for _, v := range b.Versions {
+		s.Versions++
 		s.versions = append(s.versions, []any{v.Commit, v.NotesCommit, nullText(v.Blob), clean(v.AuthorName),
 			clean(v.AuthorEmail), v.AuthoredAt, v.CommittedAt})
 	}
@@ -38,15 +52,14 @@ func newStageRows(src Source, b Batch) *stageRows {
 		s.tip = append(s.tip, []any{p.Commit, nullText(p.Blob), p.Depth})
 	}
 	for i := range b.Bodies {
-		s.addBody(&b.Bodies[i])
+		s.AddBody(&b.Bodies[i])
 	}
-	for i := range b.Faults {
-		s.addFinding(b.Faults[i].Pair, b.Faults[i].Finding)
+	for _, f := range b.Faults {
+		s.AddFault(f)
 	}
-	return s
 }
 
-func (s *stageRows) tables() []stageTable {
+func (s *Rows) tables() []stageTable {
 	return []stageTable{
 		{"stage_versions", []string{"commit", "notes_commit", "blob", "author_name", "author_email", "authored_at",
 			"committed_at"}, s.versions},
@@ -72,8 +85,12 @@ var receiptStageColumns = func() []string {
 	return append(columns, "content_hash", "client_time")
 }()
 
-func (s *stageRows) addBody(b *Body) {
+// AddBody adds what one body says. Conversations are dropped here unless the
+// organisation stores them.
+func (s *Rows) AddBody(b *Body) {
 	n := &b.Note
+	s.Bodies++
+	s.Receipts += len(n.Receipts)
 	s.bodies = append(s.bodies, []any{b.Commit, b.Blob, string(n.Format), n.FormatVersion, n.ToolVersion, b.Size, len(n.Receipts)})
 	attested := attestedFiles(n.Attestations)
 	for i := range n.Receipts {
@@ -90,11 +107,11 @@ func (s *stageRows) addBody(b *Body) {
 			a.Author, lines, count})
 	}
 	for _, f := range n.Findings {
-		s.addFinding(b.Pair, f)
+		s.AddFault(Fault{b.Pair, f})
 	}
 }
 
-func (s *stageRows) addReceipt(at Pair, r *notes.Receipt, files []notes.FileChange) {
+func (s *Rows) addReceipt(at Pair, r *notes.Receipt, files []notes.FileChange) {
 	sum := contentHash(r, files)
 	s.links = append(s.links, []any{r.ID, at.Commit, at.Blob, r.Index, sum})
 	first := notes.FileChange{}
@@ -103,7 +120,7 @@ func (s *stageRows) addReceipt(at Pair, r *notes.Receipt, files []notes.FileChan
 	}
 	var conversation any
 	if s.src.Org.StoreConversations && r.Conversation != nil {
-		conversation = []byte(r.Conversation)
+		conversation = bytes.Clone(r.Conversation)
 	}
 	// The order of contentColumns.
 	s.receipts = append(s.receipts, []any{r.ID,
@@ -119,7 +136,10 @@ func (s *stageRows) addReceipt(at Pair, r *notes.Receipt, files []notes.FileChan
 	}
 }
 
-func (s *stageRows) addFinding(at Pair, f notes.Finding) {
+// AddFault adds a finding. One that was found before counts once: its id is
+// derived from what it is about.
+func (s *Rows) AddFault(at Fault) {
+	f := at.Finding
 	sum := sha256.New()
 	for _, part := range []string{s.src.Repo.ID.String(), s.src.Ref, at.Commit, at.Blob, f.Code, f.ReceiptID, f.Where} {
 		hashText(sum, part)
@@ -183,9 +203,11 @@ func promptID(r *notes.Receipt) uuid.UUID {
 func contentHash(r *notes.Receipt, files []notes.FileChange) []byte {
 	sum := sha256.New()
 	for _, s := range []string{r.ID, r.Provider, r.Model, r.SessionID, r.PromptSummary, r.ResponseSummary, r.PromptHash,
-		r.CostUSD, r.User, r.UserName, r.UserEmail, r.ParentReceiptID, string(r.Detail), string(r.Conversation)} {
+		r.CostUSD, r.User, r.UserName, r.UserEmail, r.ParentReceiptID, string(r.Detail)} {
 		hashText(sum, s)
 	}
+	conversation := sha256.Sum256(r.Conversation)
+	sum.Write(conversation[:])
 	for _, n := range []*int64{r.PromptNumber, r.MessageCount, r.InputTokens, r.OutputTokens, r.CacheReadTokens,
 		r.CacheCreationTokens, r.SessionDurationSecs, r.PromptDurationSecs, r.AcceptedLines, r.OverriddenLines,
 		r.TotalAdditions, r.TotalDeletions} {

@@ -65,7 +65,7 @@ func (f *fixture) take(old, tip string, whole bool, batches ...store.Batch) {
 			return err
 		}
 		for _, b := range batches {
-			if err := in.Stage(ctx, b); err != nil {
+			if err := in.Stage(ctx, store.NewRows(f.src, b)); err != nil {
 				return err
 			}
 		}

@@ -80,7 +80,7 @@ func (tx *Tx) unknownReceipts(ctx context.Context, org uuid.UUID, posted []notes
 }
 
 func (in *Intake) post(ctx context.Context, at Pair, note notes.Note) error {
-	if err := in.Stage(ctx, Batch{Bodies: []Body{{Pair: at, Note: note}}}); err != nil {
+	if err := in.Stage(ctx, NewRows(in.src, Batch{Bodies: []Body{{Pair: at, Note: note}}})); err != nil {
 		return err
 	}
 	err := in.run(ctx,
@@ -216,7 +216,7 @@ func (tx *Tx) mergeUploads(ctx context.Context, by access.Principal, group uploa
 		return err
 	}
 	in := &Intake{tx: tx, src: src}
-	if err := in.Stage(ctx, group.batch); err != nil {
+	if err := in.Stage(ctx, NewRows(src, group.batch)); err != nil {
 		return err
 	}
 	return in.Merge(ctx, MergeOptions{TipVersion: Version{AuthoredAt: time.Unix(0, 0), CommittedAt: time.Unix(0, 0)}},
