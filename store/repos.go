@@ -221,7 +221,7 @@ func (db *DB) ReposDue(ctx context.Context, active, idle, idleAfter time.Duratio
 		SELECT `+repoColumns+` FROM repos
 		WHERE removed_at IS NULL AND remote_url IS NOT NULL
 		  AND coalesce(fetch_started_at, '-infinity') < now() - CASE
-			WHEN fetch_failures > 0 THEN least($2, $1 * power(2, least(fetch_failures, 20)))
+			WHEN fetch_failures > 0 THEN least($2::interval, $1::interval * power(2, least(fetch_failures, 20)))
 			WHEN active_at > now() - $3::interval THEN $1::interval
 			ELSE $2::interval END`, active, idle, idleAfter)
 }
