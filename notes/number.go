@@ -80,6 +80,9 @@ func parseDecimal(raw []byte) decimal {
 	trimmed := strings.TrimLeft(d.digits, "0")
 	d.point -= len(d.digits) - len(trimmed)
 	d.digits = strings.TrimRight(trimmed, "0")
+	if d.digits == "" {
+		d.point = 0
+	}
 	return d
 }
 
@@ -131,10 +134,7 @@ const (
 // negative one or one beyond costWholeDigits.
 func plainCost(raw []byte) (cost string, rounded, ok bool) {
 	d := parseDecimal(raw)
-	if d.negative && d.digits != "" {
-		return "", false, false
-	}
-	if d.point > costWholeDigits && d.digits != "" {
+	if (d.negative && d.digits != "") || d.point > costWholeDigits {
 		return "", false, false
 	}
 	d, rounded = d.round(costFractionDigits)
