@@ -34,8 +34,6 @@ type Command struct {
 	// OnStderr, if set, gets each line of standard error (progress lines end in
 	// a carriage return) as it comes, masked, cut at 4 KiB, from one goroutine.
 	OnStderr func(line string)
-	// Files are inherited by the child and its children from descriptor 3 on.
-	Files []*os.File
 	// Grace is the time between SIGTERM and SIGKILL; zero is DefaultGrace.
 	Grace time.Duration
 
@@ -182,7 +180,9 @@ func (c *Command) start(pipeStdin bool) (*process, error) {
 	cmd.Env = c.environment()
 	cmd.Stdin = c.Stdin
 	cmd.Stderr = p.stderr
-	cmd.ExtraFiles = c.Files
+	if c.repo != nil {
+		cmd.ExtraFiles = c.repo.files
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = c.Grace
 	if cmd.WaitDelay == 0 {

@@ -31,6 +31,7 @@ import (
 type Repo struct {
 	dir     string
 	env     []string
+	files   []*os.File
 	partial bool
 }
 
@@ -90,6 +91,15 @@ func (r *Repo) WithQuarantine(objects, alternates string) *Repo {
 		"GIT_QUARANTINE_PATH=" + objects,
 	}
 	return &quarantined
+}
+
+// Holding returns the repository with children that inherit files, from
+// descriptor 3 on: a file lock among them is held until the last child that
+// outlives this process has ended too.
+func (r *Repo) Holding(files ...*os.File) *Repo {
+	holding := *r
+	holding.files = files
+	return &holding
 }
 
 // Command returns a git command in the repository; see New.

@@ -248,9 +248,7 @@ func TestFilesAreInherited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	c := alias(t, f.Repo, "echo held >&3")
-	c.Files = []*os.File{w}
-	if err := c.Run(); err != nil {
+	if err := alias(t, f.Repo.Holding(w), "echo held >&3").Run(); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()

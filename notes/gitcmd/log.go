@@ -75,8 +75,9 @@ var logArguments = []string{
 // it is. ErrMissingObject means that history or a tree is incomplete.
 func (r *Repo) Changes(ctx context.Context, include, exclude []OID, fn func(*CommitChanges) error) error {
 	reader := &changeReader{fn: fn}
-	err := r.log(ctx, include, exclude, reader.readAll, "--raw", "-c", "--root", "--no-abbrev", "--no-renames", "--no-relative", "--no-ext-diff",
-		"--no-textconv", "--ignore-submodules=none", "-O/dev/null", "--format=tformat:"+logFormat)
+	err := r.log(ctx, include, exclude, reader.readAll, "--raw", "-c", "--root", "--no-abbrev", "--no-renames",
+		"--no-relative", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "-O/dev/null",
+		"--format=tformat:"+logFormat)
 	if err != nil || reader.last == nil {
 		return err
 	}
