@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// AnalyticsFilter selects what is summed up; zero values select everything.
+type AnalyticsFilter struct {
+	Repos []uuid.UUID
+	// Emails, unless nil, holds the lower-case addresses of the users that count.
+	Emails []string
+	// From and To are days of the organisation's time zone as midnight UTC,
+	// both inclusive.
+	From, To time.Time
+}
+
+// Sums are totals of a period or of a day. Cost and tokens are those of
+// prompts, each counted once by its largest report.
+type Sums struct {
+	Receipts            int64
+	ReceiptsCurrent     int64
+	Prompts             int64
+	CostUSD             Decimal
+	InputTokens         Decimal
+	OutputTokens        Decimal
+	CacheReadTokens     Decimal
+	CacheCreationTokens Decimal
+}
+
+// DaySums are the sums of a day, as midnight UTC.
+type DaySums struct {
+	Day time.Time
+	Sums
+}
+
+// KeySums are the receipts and cost of one model or repository.
+type KeySums struct {
+	Key      string
+	Receipts int64
+	CostUSD  Decimal
+}
+
+// Analytics is what an organisation's receipts add up to.
+type Analytics struct {
+	Total Sums
+	// Models and Repos are the costliest, costliest first.
+	Models, Repos []KeySums
+	// Days are those with receipts or prompts, in order.
+	Days []DaySums
+}
+
+// Analytics sums up by the rollups alone: its cost depends on days, models and
+// repositories, not on receipts. top bounds the lists of models and repositories.
+func (db *DB) Analytics(ctx context.Context, org uuid.UUID, f AnalyticsFilter, top int) (Analytics, error) {
+	var out Analytics
+	err := db.snapshot(ctx, func(q querier) (err error) {
+		if out.Total, out.Days, err = f.days(ctx, q, org); err != nil {
+			return err
+		}
+		if out.Models, err = f.models(ctx, q, org, top); err != nil {
+			return err
+		}
+		out.Repos, err = f.repos(ctx, q, org, top)
+		return err
+	})
+	return out, err
+}
+
+// from selects the rows of a dimension, which carry the users as its key if
+// users are filtered.
+func (f AnalyticsFilter) from(org uuid.UUID, all, byUser string, byRepo bool) *conditions {
+	c := &conditions{}
+	if f.Emails == nil {
+		c.add("s.org_id = ? AND s.dimension = ?", org, all)
+	} else {
+		c.add("s.org_id = ? AND s.dimension = ?", org, byUser)
+		c.add(oneOf("s.key", f.Emails, c))
+	}
+	switch {
+	case len(f.Repos) > 0:
+		c.add(oneOf("s.repo_id", f.Repos, c))
+	case byRepo:
+		c.add("s.repo_id <> ?", uuid.Nil)
+	default:
+		c.add("s.repo_id = ?", uuid.Nil)
+	}
+	if !f.From.IsZero() {
+		c.add("s.day >= ?", f.From)
+	}
+	if !f.To.IsZero() {
+		c.add("s.day <= ?", f.To)
+	}
+	return c
+}
+
+// days reads the sums of each day and of all of them, which is the row without
+// a day.
+func (f AnalyticsFilter) days(ctx context.Context, q querier, org uuid.UUID) (total Sums, days []DaySums, err error) {
+	c := f.from(org, "all", "user", false)
+	rows, err := collect[struct {
+		Day *time.Time
+		Sums
+	}](ctx, q, "summing up days", `
+		SELECT s.day, coalesce(sum(s.receipts), 0)::bigint AS receipts,
+		       coalesce(sum(s.receipts_current), 0)::bigint AS receipts_current,
+		       coalesce(sum(s.prompts), 0)::bigint AS prompts,
+		       trim_scale(coalesce(sum(s.cost_usd), 0))::text AS cost_usd,
+		       coalesce(sum(s.input_tokens), 0)::text AS input_tokens,
+		       coalesce(sum(s.output_tokens), 0)::text AS output_tokens,
+		       coalesce(sum(s.cache_read_tokens), 0)::text AS cache_read_tokens,
+		       coalesce(sum(s.cache_creation_tokens), 0)::text AS cache_creation_tokens
+		FROM rollups s WHERE `+c.where()+`
+		GROUP BY GROUPING SETS ((s.day), ())
+		HAVING s.day IS NULL OR sum(s.receipts) <> 0 OR sum(s.prompts) <> 0
+		ORDER BY s.day`, append([]any{planned}, c.args...)...)
+	for _, row := range rows {
+		if row.Day == nil {
+			total = row.Sums
+			continue
+		}
+		days = append(days, DaySums{Day: *row.Day, Sums: row.Sums})
+	}
+	return total, days, err
+}
+
+const keySums = `sum(s.receipts)::bigint AS receipts, trim_scale(sum(s.cost_usd))::text AS cost_usd`
+
+const costliestFirst = ` HAVING sum(s.receipts) <> 0 OR sum(s.cost_usd) <> 0 ORDER BY sum(s.cost_usd) DESC, 2 DESC, 1 LIMIT `
+
+func (f AnalyticsFilter) models(ctx context.Context, q querier, org uuid.UUID, top int) ([]KeySums, error) {
+	c, model := f.from(org, "model", "user_model", false), "s.key"
+	if f.Emails != nil {
+		model = "s.key2"
+	}
+	return collect[KeySums](ctx, q, "summing up models", `SELECT `+model+` AS key, `+keySums+`
+		FROM rollups s WHERE `+c.where()+` GROUP BY 1`+costliestFirst+itoa(top), append([]any{planned}, c.args...)...)
+}
+
+func (f AnalyticsFilter) repos(ctx context.Context, q querier, org uuid.UUID, top int) ([]KeySums, error) {
+	c := f.from(org, "all", "user", true)
+	return collect[KeySums](ctx, q, "summing up repositories", `
+		SELECT p.name AS key, s.receipts, s.cost_usd
+		FROM (SELECT s.repo_id, `+keySums+`, sum(s.cost_usd) AS cost
+		      FROM rollups s WHERE `+c.where()+` GROUP BY 1
+		      HAVING sum(s.receipts) <> 0 OR sum(s.cost_usd) <> 0) s
+		JOIN repos p ON p.org_id = $1 AND p.id = s.repo_id
+		ORDER BY s.cost DESC, s.receipts DESC, p.name LIMIT `+itoa(top), append([]any{planned}, c.args...)...)
+}
