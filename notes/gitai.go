@@ -95,7 +95,7 @@ func (g *gitAI) sections() {
 			g.missing(divided, n)
 			return
 		case !divided:
-			g.add(dividerMissing, g.here(), "", "no line --- stands before the metadata; they were read where they begin.")
+			g.addOnce(dividerMissing, g.here(), "", "no line --- stands before the metadata; they were read where they begin.")
 		}
 		if n == 2 {
 			g.add(severalDocuments, g.here(), "", "the note holds several logs in a row; each was read, later ones win.")

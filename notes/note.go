@@ -58,9 +58,11 @@ type Note struct {
 // is unauthenticated client text. Strings are valid UTF-8 without U+0000.
 // Pointers are nil where the note is silent or unreadable.
 type Receipt struct {
-	// ID is the id as written. A receipt without one gets
-	// "sha256:<hex of its JSON text>"; a git-ai record gets
-	// "git-ai:<annotated commit>:<record key>".
+	// ID is the id as written; one of more than 256 bytes is replaced by
+	// "sha256:<hex of it>". A receipt without one gets "sha256:<hex of its JSON
+	// text without white space>"; a git-ai record gets
+	// "git-ai:<annotated commit>:<record key>". It is unique in a note: the last
+	// receipt with an id replaces the earlier ones at the first one's place.
 	ID string
 	// Index is the position in the note, from 0.
 	Index int
@@ -76,7 +78,8 @@ type Receipt struct {
 	MessageCount    *int64
 
 	// CostUSD is the client's claim as a plain decimal without exponent
-	// ("0.0123"), empty when absent or not a finite non-negative number.
+	// ("0.0123") of at most 10 digits before and 12 behind the point, empty when
+	// absent or not a finite non-negative number.
 	CostUSD string
 
 	InputTokens         *int64
@@ -111,8 +114,9 @@ type Receipt struct {
 
 	ParentReceiptID string
 
-	// Conversation is the JSON array as written, nil when absent. The caller
-	// decides whether it is kept.
+	// Conversation is the JSON array as written, nil when absent; what strict
+	// JSON or PostgreSQL's jsonb refuses in it is replaced. It shares memory with
+	// the body. The caller decides whether it is kept.
 	Conversation      json.RawMessage
 	ConversationTurns int
 
@@ -194,13 +198,14 @@ type Finding struct {
 	Severity Severity
 	// ReceiptID is set where the finding concerns one receipt.
 	ReceiptID string
-	// Where is a JSON pointer (RFC 6901) into the body, or "line N".
+	// Where is a JSON pointer (RFC 6901) into the body, or "line N", or "line N"
+	// and a pointer into the document that begins there.
 	Where string
 	// Message tells a person what happened and what was kept. It never quotes
 	// prompt text.
 	Message string
 }
 
-// MaxFindings bounds the findings of one note; the last one then counts the
-// rest.
+// MaxFindings bounds the findings of one note. When there are more, the most
+// severe are kept and the last one counts the rest.
 const MaxFindings = 100
