@@ -1,7 +1,6 @@
 package pglocal
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,7 +80,6 @@ func runPostgres(t *testing.T, c *Cluster) *exec.Cmd {
 	cmd := exec.Command(c.bin.Path("postgres"), "-D", c.paths.data)
 	cmd.Dir = c.paths.data
 	cmd.SysProcAttr = c.owner.attr(0)
-	cmd.Stderr = io.Discard
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

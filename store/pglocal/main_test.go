@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,7 +27,15 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(envDaemon); dir != "" {
 		os.Exit(daemonMain(dir))
 	}
-	os.Exit(m.Run())
+	originals, err := os.MkdirTemp("", "pglocal-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	original = sync.OnceValues(func() (string, error) { return originals, makeOriginal(originals) })
+	code := m.Run()
+	_ = os.RemoveAll(originals)
+	os.Exit(code)
 }
 
 // daemonMain starts a cluster, says so, and stops it at the end of its input.
@@ -142,14 +151,43 @@ func stop(t *testing.T, c *Cluster) {
 }
 
 // made is the directory of a cluster that has been started, given one row in
-// table kept, and stopped.
+// table kept, and stopped. It is a copy: initdb takes a second.
 func made(t *testing.T) string {
 	t.Helper()
+	original, err := original()
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := filepath.Join(testDir(t), "pg")
-	c := start(t, testConfig(t, dir))
-	exec1(t, c.DSN(Database), "CREATE TABLE kept AS SELECT 42 AS answer")
-	stop(t, c)
+	if err := os.Mkdir(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", "-a", filepath.Join(original, "pg", "data"), dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	return dir
+}
+
+// original is the directory that made copies, set by TestMain, which also
+// removes it.
+var original func() (string, error)
+
+func makeOriginal(dir string) (err error) {
+	ctx := context.Background()
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return err
+	}
+	c, err := Start(ctx, Config{Dir: filepath.Join(dir, "pg")})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Stop(ctx)) }()
+	conn, err := pgx.Connect(ctx, c.DSN(Database))
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "CREATE TABLE kept AS SELECT 42 AS answer")
+	return errors.Join(err, conn.Close(ctx))
 }
 
 func connect(t *testing.T, dsn string) *pgx.Conn {

@@ -64,7 +64,7 @@ func newPaths(dir string) (paths, error) {
 // create makes the directory, and its parents, enterable for the account but
 // listable only for the daemon.
 func (p paths) create(owner account) error {
-	if err := owner.checkEnter(p.root); err != nil {
+	if err := owner.checkEnter(filepath.Dir(p.root)); err != nil {
 		return err
 	}
 	mode := fs.FileMode(0o700)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,7 +27,7 @@ var stopSteps = []struct {
 	wait   time.Duration
 }{
 	{syscall.SIGINT, 15 * time.Second},
-	{syscall.SIGQUIT, 5 * time.Second},
+	{syscall.SIGQUIT, 3 * time.Second},
 	{syscall.SIGKILL, 5 * time.Second},
 }
 
@@ -43,8 +44,11 @@ func (c *Cluster) takeOver(ctx context.Context) error {
 		if len(left) == 0 {
 			return c.removeStale()
 		}
-		c.signalLeft(left, step.signal)
-		if err := awaitNone(ctx, c.paths.data, step.wait); err != nil {
+		if c.signalLeft(left, step.signal) {
+			err = awaitNone(ctx, c.paths.data, step.wait)
+		}
+		release(left)
+		if err != nil {
 			return err
 		}
 	}
@@ -59,26 +63,18 @@ func (c *Cluster) takeOver(ctx context.Context) error {
 	return c.removeStale()
 }
 
-// signalLeft sends a fast shutdown to the postmaster alone, which ends the
-// others; without one, and for anything harder, all are told.
-func (c *Cluster) signalLeft(left []ourProcess, signal syscall.Signal) {
-	defer release(left)
-	master := postmasterPID(c.paths.data)
-	for _, p := range left {
-		if p.Pid == master {
-			c.cfg.Log.Warn().Int("pid", p.Pid).Stringer("signal", signal).Msg("ending a PostgreSQL that was left behind")
-			if signal == syscall.SIGINT {
-				p.tell(signal)
-				return
-			}
-		}
-	}
+// signalLeft tells whether it found whom to signal: a fast shutdown is for a
+// postmaster alone, which ends the others; anything harder is for all.
+func (c *Cluster) signalLeft(left []ourProcess, signal syscall.Signal) bool {
 	if signal == syscall.SIGINT {
-		signal = syscall.SIGQUIT
+		master := postmasterPID(c.paths.data)
+		left = slices.DeleteFunc(slices.Clone(left), func(p ourProcess) bool { return p.Pid != master })
 	}
 	for _, p := range left {
+		c.cfg.Log.Warn().Int("pid", p.Pid).Stringer("signal", signal).Msg("ending a PostgreSQL process that was left behind")
 		p.tell(signal)
 	}
+	return len(left) > 0
 }
 
 // tell ignores errors: the process may have ended, and whether it did is
