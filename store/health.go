@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/blameprompt/enterprise/migrations"
+)
+
+// Health is what an administrator wants to know of the database.
+type Health struct {
+	// Version is the server's, "15.18 (Debian 15.18-0+deb12u1)".
+	Version string
+	// Now is the server's time at some moment of the call.
+	Now time.Time
+	// Trigrams says that the extension pg_trgm is there or can be made.
+	Trigrams bool
+	// Schema is the last migration that was applied, 0 for none, and
+	// WantSchema the last one of this program.
+	Schema     int64
+	WantSchema int64
+}
+
+// Health asks the server. It works on a database that was never migrated.
+func (db *DB) Health(ctx context.Context) (Health, error) {
+	want, err := lastMigration()
+	if err != nil {
+		return Health{}, err
+	}
+	var migrated bool
+	h := Health{WantSchema: want}
+	err = db.pool.QueryRow(ctx, `
+		SELECT current_setting('server_version'), clock_timestamp(),
+			EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'),
+			to_regclass('goose_db_version') IS NOT NULL`).Scan(&h.Version, &h.Now, &h.Trigrams, &migrated)
+	if err != nil || !migrated {
+		return h, translate(err, "asking for the database's health")
+	}
+	err = db.pool.QueryRow(ctx, `
+		SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&h.Schema)
+	return h, translate(err, "asking for the database's schema")
+}
+
+// lastMigration is the number of the last migration of this program.
+func lastMigration() (int64, error) {
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		return 0, err
+	}
+	var last int64
+	for _, name := range names {
+		digits, _, _ := strings.Cut(name, "_")
+		number, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		last = max(last, number)
+	}
+	return last, nil
+}
