@@ -70,8 +70,9 @@ type Batch struct {
 // Intake is one transaction that takes notes of one source in. It is used by
 // one goroutine: MoveTip, any number of Stage, Merge.
 type Intake struct {
-	tx  *Tx
-	src Source
+	tx     *Tx
+	src    Source
+	staged int // notes, in whatever shape
 }
 
 // Intake runs fn in a transaction that takes notes of src in. Reading and
@@ -188,10 +189,23 @@ func (db *DB) UnreadBodies(ctx context.Context, src Source, pairs []Pair) ([]Pai
 		ORDER BY w.n`, src.Org.ID, src.Repo.ID, src.Ref, commits, blobs)
 }
 
+// CodeMissing is the finding about a note whose object the mirror lacks.
+const CodeMissing = "note_missing"
+
+// MissingBodies lists the bodies of the source that a mirror once lacked, so
+// that a run can try again.
+func (db *DB) MissingBodies(ctx context.Context, src Source) ([]Pair, error) {
+	return collect[Pair](ctx, db.pool, "listing missing notes", `
+		SELECT DISTINCT commit, blob FROM findings
+		WHERE org_id = $1 AND repo_id = $2 AND ref = $3 AND code = $4 AND commit <> '' ORDER BY 1, 2`,
+		src.Org.ID, src.Repo.ID, src.Ref, CodeMissing)
+}
+
 // Stage copies rows into temporary tables of the transaction; nothing is
 // visible before Merge and the commit. The order of calls does not matter, and
 // rows that stand in several of them count once.
 func (in *Intake) Stage(ctx context.Context, rows *Rows) error {
+	in.staged += len(rows.versions) + len(rows.tip) + len(rows.links)
 	for _, table := range rows.tables() {
 		if len(table.rows) == 0 {
 			continue
@@ -202,6 +216,19 @@ func (in *Intake) Stage(ctx context.Context, rows *Rows) error {
 		}
 	}
 	return nil
+}
+
+// RecordFaults records findings that no merge brings. Known ones count once.
+func (db *DB) RecordFaults(ctx context.Context, src Source, faults ...Fault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return db.Intake(ctx, src, func(in *Intake) error {
+		if err := in.Stage(ctx, NewRows(src, Batch{Faults: faults})); err != nil {
+			return err
+		}
+		return in.run(ctx, statement{"adding findings", sqlFindings, nil})
+	})
 }
 
 // Tip is the ingested tip of a notes ref.

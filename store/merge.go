@@ -40,9 +40,13 @@ func (in *Intake) Merge(ctx context.Context, opt MergeOptions, reread Reread) er
 	if err := in.tx.lockOrg(ctx, in.src.Org.ID); err != nil {
 		return err
 	}
+	if err := in.planForSize(ctx); err != nil {
+		return err
+	}
 	err := in.run(ctx,
 		statement{"preparing the merge", sqlAnalyze, nil},
 		statement{"finding the wanted notes", sqlState, []any{opt.WholeTip}},
+		statement{"measuring the wanted notes", sqlAnalyzeState, nil},
 		statement{"laying unexplained notes to the tip", sqlTipVersions, opt.TipVersion.args()},
 		statement{"choosing current versions", sqlPick, nil},
 		statement{"retiring versions", sqlRetire, nil},
@@ -54,6 +58,7 @@ func (in *Intake) Merge(ctx context.Context, opt MergeOptions, reread Reread) er
 		statement{"adding links", sqlLinks, nil},
 		statement{"adding attestations", sqlAttestations, nil},
 		statement{"adding findings", sqlFindings, nil},
+		statement{"settling findings", sqlSettled, nil},
 	)
 	if err != nil {
 		return err
@@ -61,10 +66,34 @@ func (in *Intake) Merge(ctx context.Context, opt MergeOptions, reread Reread) er
 	return in.mergeReceipts(ctx, reread)
 }
 
+// manyNotes is the number of staged notes from which whole tables are worth
+// scanning; below it every step goes through indexes, whatever the statistics
+// of the tables say, which after a first ingest are not there yet.
+const manyNotes = 2000
+
+func (in *Intake) planForSize(ctx context.Context) error {
+	few := in.staged < manyNotes
+	_, err := in.tx.Exec(ctx, `
+		SELECT set_config(name, $1, true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name`,
+		map[bool]string{true: "off", false: "on"}[few])
+	return translate(err, "planning the merge")
+}
+
+// Analyze gathers the statistics of the tables that an intake fills. It is
+// worth its time after one that brought many notes.
+func (db *DB) Analyze(ctx context.Context) error {
+	_, err := db.pool.Exec(ctx, `ANALYZE note_versions, note_bodies, receipt_commits, receipts, receipt_files, attestations, prompts, rollups`)
+	return translate(err, "gathering statistics")
+}
+
 // mergeReceipts brings the touched receipts, their files and prompts in line
 // with the bodies that they stand in.
 func (in *Intake) mergeReceipts(ctx context.Context, reread Reread) error {
-	if err := in.run(ctx, statement{"choosing the body of each receipt", sqlBest, nil}); err != nil {
+	err := in.run(ctx,
+		statement{"measuring touched receipts", sqlAnalyzeTouched, nil},
+		statement{"choosing the body of each receipt", sqlBest, nil},
+		statement{"measuring the choice", sqlAnalyzeBest, nil})
+	if err != nil {
 		return err
 	}
 	missing, err := collect[BodyRef](ctx, in.tx, "finding bodies to read again", sqlMissing)
@@ -83,6 +112,7 @@ func (in *Intake) mergeReceipts(ctx context.Context, reread Reread) error {
 		statement{"clearing files", sqlClearFiles, nil},
 		statement{"writing files", sqlFiles, nil},
 		statement{"noting prompts after", sqlPrompts, nil},
+		statement{"measuring prompts", sqlAnalyzePrompts, nil},
 		statement{"writing prompts", sqlWritePrompts, nil},
 		statement{"removing empty prompts", sqlEmptyPrompts, nil},
 	)
@@ -134,7 +164,18 @@ func (tx *Tx) lockOrg(ctx context.Context, org uuid.UUID) error {
 	return translate(err, "waiting for other writers")
 }
 
-const sqlAnalyze = `ANALYZE pg_temp.stage_versions, pg_temp.stage_tip, pg_temp.stage_links, pg_temp.stage_receipts, pg_temp.stage_files`
+// A temporary table has no statistics of its own accord, and without them a
+// plan for twenty notes reads the tables as a plan for thousands would. Only the
+// columns of joins are looked at.
+const (
+	sqlAnalyze = `ANALYZE pg_temp.stage_versions (commit, blob), pg_temp.stage_tip (commit), pg_temp.stage_bodies (commit, blob),
+		pg_temp.stage_links (receipt_id, commit, blob), pg_temp.stage_receipts (id, content_hash),
+		pg_temp.stage_files (receipt_id, content_hash)`
+	sqlAnalyzeState   = `ANALYZE pg_temp.stage_state (commit, blob)`
+	sqlAnalyzeTouched = `ANALYZE pg_temp.stage_touched`
+	sqlAnalyzeBest    = `ANALYZE pg_temp.stage_best (receipt_id, commit, content_hash, same)`
+	sqlAnalyzePrompts = `ANALYZE pg_temp.stage_prompts`
+)
 
 // The wanted blob of every commit that was walked or whose note the tip changed.
 const sqlState = `
@@ -142,16 +183,18 @@ const sqlState = `
 	SELECT DISTINCT ON (commit) commit, blob FROM (
 		SELECT commit, blob, 1 AS rank, depth FROM stage_tip
 		UNION ALL
-		-- Walked, but the tip did not change for it: as it was.
+		-- Walked or read late, but the tip did not change for it: as it was.
 		SELECT v.commit, v.blob, 2, 0 FROM note_versions v
 		WHERE v.org_id = @org AND v.repo_id = @repo AND v.ref = @ref AND v.current AND NOT @a::boolean
-		  AND v.commit IN (SELECT commit FROM stage_versions)
+		  AND v.commit IN (SELECT commit FROM stage_versions UNION ALL SELECT commit FROM stage_bodies)
 		UNION ALL
 		-- With the whole tip at hand, what it lacks has no note.
 		SELECT v.commit, NULL, 3, 0 FROM note_versions v
 		WHERE v.org_id = @org AND v.repo_id = @repo AND v.ref = @ref AND v.current AND @a::boolean
 		UNION ALL
 		SELECT commit, NULL, 4, 0 FROM stage_versions
+		UNION ALL
+		SELECT commit, NULL, 4, 0 FROM stage_bodies
 	) wanted ORDER BY commit, rank, depth, blob`
 
 const sqlTipVersions = `
@@ -248,6 +291,12 @@ const sqlFindings = `
 	SELECT DISTINCT ON (id) @org::uuid, id, repo_id, code, severity, ref, commit, blob, receipt_id, location, message
 	FROM stage_findings ORDER BY id
 	ON CONFLICT DO NOTHING`
+
+// A note that was missing and has been read now is missing no more.
+const sqlSettled = `
+	DELETE FROM findings f USING stage_bodies b
+	WHERE f.org_id = @org AND f.repo_id = @repo AND f.ref = @ref AND f.commit = b.commit AND f.blob = b.blob
+	  AND f.code = '` + CodeMissing + `'`
 
 // The body that a receipt is taken from: git before API, current before
 // superseded, later before earlier, and then any fixed order.

@@ -121,7 +121,18 @@ func (g *Ingester) sync(ctx context.Context, row store.Repo, progress Progress, 
 		return Report{}, err
 	}
 	out.DefaultBranch, out.ObjectFormat = fetched.DefaultBranch, fetched.Format
+	for _, ref := range fetched.NotCommits {
+		src := store.Source{Org: org, Repo: row, Ref: ref.Name}
+		if err := g.cfg.DB.RecordFaults(ctx, src, notACommit(ref)); err != nil {
+			return Report{}, err
+		}
+	}
 	return g.takeMirror(ctx, m, org, row, progress)
+}
+
+func notACommit(ref gitcmd.Ref) store.Fault {
+	return store.Fault{Finding: notes.Finding{Code: "notes_ref_not_a_commit", Severity: notes.Error, Where: string(ref.OID),
+		Message: fmt.Sprintf("%s points at %.12s, which is no commit. Its notes stay as they were last read.", ref.Name, ref.OID)}}
 }
 
 func (g *Ingester) fetch(ctx context.Context, m *mirror.Mirror, row store.Repo, progress Progress) (mirror.FetchResult, error) {

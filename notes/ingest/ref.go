@@ -17,8 +17,8 @@ import (
 
 // Bounds of a batch: so many notes, or so many bytes of bodies.
 const (
-	batchNotes = 1000
-	batchBytes = 4 << 20
+	batchNotes = 256
+	batchBytes = 1 << 20
 )
 
 // refRun takes one notes ref in, from the tip that the store has to the tip
@@ -36,14 +36,14 @@ type refRun struct {
 	archived []gitcmd.OID
 	progress Progress
 
-	old      string
-	newly    []string // archived tips whose history was not walked yet
-	whole    bool     // the old tip is unknown here: compare with the whole tip tree
-	fresh    bool     // nothing of this ref was ever read
-	seen     map[[16]byte]struct{}
-	tipNote  store.Version
-	versions int
-	report   Report
+	old     string
+	newly   []string     // archived tips whose history was not walked yet
+	late    []store.Pair // bodies that were missing once and are there now
+	whole   bool         // the old tip is unknown here: compare with the whole tip tree
+	fresh   bool         // nothing of this ref was ever read
+	seen    map[[16]byte]struct{}
+	tipNote store.Version
+	report  Report
 }
 
 // chunk is what walk hands to read: versions, and bodies to read for them.
@@ -54,7 +54,7 @@ type chunk struct {
 
 func (r *refRun) take(ctx context.Context) (Report, error) {
 	include, exclude, err := r.plan(ctx)
-	if err != nil || (r.old == string(r.tip) && len(r.newly) == 0) {
+	if err != nil || (r.old == string(r.tip) && len(r.newly) == 0 && len(r.late) == 0) {
 		return Report{}, err
 	}
 	r.seen = map[[16]byte]struct{}{}
@@ -75,8 +75,15 @@ func (r *refRun) take(ctx context.Context) (Report, error) {
 		return Report{}, fmt.Errorf("taking in %s: %w", r.src.Ref, err)
 	}
 	r.report.Changed = true
+	if r.report.Bodies >= manyBodies {
+		return r.report, r.g.cfg.DB.Analyze(ctx)
+	}
 	return r.report, nil
 }
+
+// manyBodies is how many bodies a run must bring to make the database's
+// statistics worthless.
+const manyBodies = 5000
 
 // plan finds which history is to be walked: all of the tip and of archived
 // tips that no earlier run walked.
@@ -118,7 +125,25 @@ func (r *refRun) plan(ctx context.Context) (include, exclude []gitcmd.OID, err e
 			r.newly = append(r.newly, string(oid))
 		}
 	}
-	return include, exclude, nil
+	return include, exclude, r.findLate(ctx)
+}
+
+// findLate looks whether bodies that the mirror lacked have come.
+func (r *refRun) findLate(ctx context.Context) error {
+	missing, err := r.g.cfg.DB.MissingBodies(ctx, r.src)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	reader := r.git.NewBatchReader(ctx)
+	defer reader.Close()
+	next := 0
+	return reader.ReadMany(ctx, oidsOfPairs(missing), 0, func(o gitcmd.Object) error {
+		if o.Type != gitcmd.Missing {
+			r.late = append(r.late, missing[next])
+		}
+		next++
+		return nil
+	})
 }
 
 func (r *refRun) loadOld(ctx context.Context) error {
@@ -177,6 +202,9 @@ func (r *refRun) walk(ctx context.Context, include, exclude []gitcmd.OID, out ch
 	}
 	if err := w.tip(); err != nil {
 		return err
+	}
+	for _, pair := range r.late {
+		w.want(pair)
 	}
 	return w.flush()
 }
@@ -390,7 +418,7 @@ func unreadable(pair store.Pair, o gitcmd.Object) (store.Fault, bool) {
 	finding := notes.Finding{Severity: notes.Error}
 	switch {
 	case o.Type == gitcmd.Missing:
-		finding.Code = "note_missing"
+		finding.Code = store.CodeMissing
 		finding.Message = "The mirror does not have this note's object. It is read when a later fetch brings it."
 	case o.Type != "blob":
 		finding.Code = "note_not_a_blob"

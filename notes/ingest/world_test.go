@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -157,7 +158,7 @@ func (w *world) receipts() []string {
 
 func (w *world) wantReceipts(want ...string) {
 	w.t.Helper()
-	if diff := cmp.Diff(want, w.receipts()); diff != "" {
+	if diff := cmp.Diff(want, w.receipts(), cmpopts.EquateEmpty()); diff != "" {
 		w.t.Errorf("receipts (-want +got):\n%s", diff)
 	}
 }
@@ -165,7 +166,7 @@ func (w *world) wantReceipts(want ...string) {
 func (w *world) wantFindings(want ...string) {
 	w.t.Helper()
 	got := column(w.t, w.db, `SELECT DISTINCT code FROM findings ORDER BY 1`)
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		w.t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }
