@@ -44,28 +44,3 @@ func (db *DB) Findings(ctx context.Context, org, repo uuid.UUID, severity string
 	return collect[StoredFinding](ctx, db.pool, "listing findings", `SELECT `+findingColumns+` FROM findings f
 		WHERE `+c.where()+` ORDER BY f.found_at DESC, f.id LIMIT `+itoa(limit), c.args...)
 }
-
-// RepoCounts counts what a repository holds.
-type RepoCounts struct {
-	RepoID          uuid.UUID
-	Receipts        int64
-	ReceiptsCurrent int64
-	Findings        int64
-}
-
-// RepoCounts counts for each of the repositories: receipts whose content was
-// taken from it, by the rollups, and findings.
-func (db *DB) RepoCounts(ctx context.Context, org uuid.UUID, repos []uuid.UUID) (map[uuid.UUID]RepoCounts, error) {
-	rows, err := collect[RepoCounts](ctx, db.pool, "counting what repositories hold", `
-		SELECT p.id AS repo_id, coalesce(s.receipts, 0) AS receipts, coalesce(s.receipts_current, 0) AS receipts_current,
-		       (SELECT count(*) FROM findings f WHERE f.org_id = $1 AND f.repo_id = p.id) AS findings
-		FROM unnest($2::uuid[]) p (id)
-		LEFT JOIN LATERAL (SELECT sum(r.receipts)::bigint AS receipts, sum(r.receipts_current)::bigint AS receipts_current
-		                   FROM rollups r WHERE r.org_id = $1 AND r.dimension = 'all' AND r.repo_id = p.id) s ON true`,
-		org, repos)
-	counts := make(map[uuid.UUID]RepoCounts, len(rows))
-	for _, row := range rows {
-		counts[row.RepoID] = row
-	}
-	return counts, err
-}

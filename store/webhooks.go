@@ -118,7 +118,7 @@ type Delivery struct {
 }
 
 // RecordDelivery stores a delivery and returns the repositories that it asks to
-// be fetched, and its outcome. One that was stored before is OutcomeDuplicate
+// be fetched, ordered by id, and its outcome. One that was stored before is OutcomeDuplicate
 // and asks for nothing.
 func (tx *Tx) RecordDelivery(ctx context.Context, org uuid.UUID, d Delivery) ([]Repo, string, error) {
 	var repos []Repo
@@ -156,5 +156,5 @@ func (tx *Tx) pushedRepos(ctx context.Context, org uuid.UUID, d Delivery) ([]Rep
 			WHERE org_id = $1 AND removed_at IS NULL AND remote_url IS NOT NULL
 			  AND (url_key = ANY($2::text[]) OR name = nullif($3, '')))
 		SELECT `+repoColumns+` FROM known
-		WHERE addressed OR NOT EXISTS (SELECT FROM known WHERE addressed) ORDER BY name`, org, d.URLKeys, d.Name)
+		WHERE addressed OR NOT EXISTS (SELECT FROM known WHERE addressed) ORDER BY id`, org, d.URLKeys, d.Name)
 }

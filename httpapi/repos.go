@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/hooks/forge"
+	"github.com/blameprompt/enterprise/httpapi/respond"
+	"github.com/blameprompt/enterprise/notes/mirror"
+	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
+)
+
+// ListRepos implements the operation.
+func (s *server) ListRepos(ctx context.Context, _ ListReposRequestObject) (ListReposResponseObject, error) {
+	rows, err := s.cfg.DB.Repos(ctx, principal(ctx).Org)
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.describe(ctx, rows...)
+	return ListRepos200JSONResponse{Items: items}, err
+}
+
+// GetRepo implements the operation.
+func (s *server) GetRepo(ctx context.Context, in GetRepoRequestObject) (GetRepoResponseObject, error) {
+	row, err := s.cfg.DB.Repo(ctx, principal(ctx).Org, in.Repo)
+	if err != nil {
+		return nil, err
+	}
+	repo, err := s.describeOne(ctx, row)
+	return GetRepo200JSONResponse(repo), err
+}
+
+// AddRepo implements the operation.
+func (s *server) AddRepo(ctx context.Context, in AddRepoRequestObject) (AddRepoResponseObject, error) {
+	by := principal(ctx)
+	fresh, err := s.newRepo(ctx, *in.Body)
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.cfg.DB.CreateRepo(ctx, by, fresh)
+	if err != nil {
+		return nil, err
+	}
+	err = s.cfg.DB.InTx(ctx, func(tx *store.Tx) error {
+		return s.cfg.Fetches.DemandFetch(ctx, tx, by.Org, row.ID, queue.Asked)
+	})
+	if err != nil {
+		return nil, err
+	}
+	repo, err := s.describeOne(ctx, row)
+	return AddRepo201JSONResponse(repo), err
+}
+
+// newRepo judges the address. A credential in it is kept apart from it, as if
+// it had been given as one.
+func (s *server) newRepo(ctx context.Context, body NewRepo) (store.NewRepo, error) {
+	remote, err := s.cfg.Remotes.Check(ctx, body.Url)
+	if errors.Is(err, mirror.ErrRefused) {
+		return store.NewRepo{}, respond.InvalidField("url", err.Error())
+	}
+	if err != nil {
+		return store.NewRepo{}, err
+	}
+	fresh := store.NewRepo{Name: body.Name, RemoteURL: remote.String(), URLKey: forge.NormalizeURL(remote.String()),
+		NotesRefs: body.NotesRefs, NotesOnly: body.NotesOnly}
+	if c := remote.Credential(); c != nil {
+		fresh.User, fresh.Secret = c.User, c.Secret
+	}
+	if body.Credential != nil {
+		fresh.User, fresh.Secret = body.Credential.User, body.Credential.Secret
+	}
+	return fresh, nil
+}
+
+// RemoveRepo implements the operation.
+func (s *server) RemoveRepo(ctx context.Context, in RemoveRepoRequestObject) (RemoveRepoResponseObject, error) {
+	by := principal(ctx)
+	row, err := s.cfg.DB.Repo(ctx, by.Org, in.Repo)
+	if err != nil {
+		return nil, err
+	}
+	return RemoveRepo204Response{}, s.cfg.DB.RemoveRepo(ctx, by, row.ID)
+}
+
+// SyncRepo implements the operation.
+func (s *server) SyncRepo(ctx context.Context, in SyncRepoRequestObject) (SyncRepoResponseObject, error) {
+	by := principal(ctx)
+	row, err := s.cfg.DB.Repo(ctx, by.Org, in.Repo)
+	if err != nil {
+		return nil, err
+	}
+	if row.RemoteURL == nil || row.RemovedAt != nil {
+		return nil, &respond.Problem{Status: http.StatusConflict, Code: "not_fetched",
+			Detail: "This repository has no remote or was removed, so there is nothing to fetch."}
+	}
+	err = s.cfg.DB.InTx(ctx, func(tx *store.Tx) error {
+		if err := tx.Audit(ctx, by, "repo.sync", row.Name, nil); err != nil {
+			return err
+		}
+		return s.cfg.Fetches.DemandFetch(ctx, tx, by.Org, row.ID, queue.Asked)
+	})
+	if err != nil {
+		return nil, err
+	}
+	repo, err := s.describeOne(ctx, row)
+	return SyncRepo202JSONResponse(repo), err
+}
+
+func (s *server) describeOne(ctx context.Context, row store.Repo) (Repo, error) {
+	repos, err := s.describe(ctx, row)
+	if err != nil {
+		return Repo{}, err
+	}
+	return repos[0], nil
+}
+
+// describe joins repositories and what they hold.
+func (s *server) describe(ctx context.Context, rows ...store.Repo) ([]Repo, error) {
+	ids := each(rows, func(r store.Repo) uuid.UUID { return r.ID })
+	statuses, err := s.cfg.DB.RepoStatuses(ctx, principal(ctx).Org, ids)
+	if err != nil {
+		return nil, err
+	}
+	return each(rows, func(r store.Repo) Repo { return repoOf(r, statuses[r.ID]) }), nil
+}
+
+func repoOf(r store.Repo, status store.RepoStatus) Repo {
+	return Repo{Id: r.ID, Name: r.Name, Url: r.RemoteURL, NotesRefs: r.NotesRefs, NotesOnly: !r.FetchHeads,
+		DefaultBranch: r.DefaultBranch, ObjectFormat: RepoObjectFormat(r.ObjectFormat), CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
+		Status: RepoStatus{FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt, FetchFailures: r.FetchFailures,
+			FetchError: r.FetchError, Receipts: status.Receipts, ReceiptsCurrent: status.ReceiptsCurrent,
+			Findings: status.Findings, Tips: each(status.Tips, func(t store.Tip) RefTip {
+				return RefTip{Ref: t.Ref, Tip: t.Tip, UpdatedAt: t.UpdatedAt}
+			})}}
+}
