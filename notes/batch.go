@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// ErrNotReceipts says that a body is not JSON, or no shape of receipts.
-var ErrNotReceipts = errors.New("body holds no receipts")
+// ErrNotReceipts says that a body is not JSON, no shape of receipts, or has more
+// of them than one request may.
+var ErrNotReceipts = errors.New("body is no list of receipts")
 
 // Batch is what ParseReceipts reads from one request body.
 type Batch struct {
@@ -38,8 +39,8 @@ type Item struct {
 // receipts}), or one receipt. Unlike Parse it takes one JSON document and
 // refuses a body with a syntax error as a whole, since half of a request that
 // was cut off is not what its sender meant; the error wraps ErrNotReceipts and
-// names the line. Elements are as tolerant as in Parse. The result shares
-// memory with body.
+// names the line. So does a body of more than 32,768 receipts. Elements are as
+// tolerant as in Parse. The result shares memory with body.
 func ParseReceipts(body []byte) (Batch, error) {
 	if len(body) > MaxBody {
 		return Batch{}, fmt.Errorf("reading receipts: more than %d bytes: %w", MaxBody, ErrNotReceipts)
@@ -52,14 +53,14 @@ func ParseReceipts(body []byte) (Batch, error) {
 	at := place{index: -1}
 	if p.s.text[p.s.pos] == '[' {
 		if err := p.list(at, 1); err != nil {
-			return Batch{}, fmt.Errorf("reading receipts: %w", err)
+			return Batch{}, fmt.Errorf("reading receipts: %w: %w", err, ErrNotReceipts)
 		}
 		return p.batch(), nil
 	}
 	out, err := p.object(at, 0, false)
 	switch {
 	case err != nil:
-		return Batch{}, fmt.Errorf("reading receipts: %w", err)
+		return Batch{}, fmt.Errorf("reading receipts: %w: %w", err, ErrNotReceipts)
 	case out.payload && !out.listed:
 		return Batch{}, fmt.Errorf("reading receipts: %q is not an array: %w", "receipts", ErrNotReceipts)
 	case !out.payload && out.item.Receipt < 0:

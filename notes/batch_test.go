@@ -60,6 +60,7 @@ func TestParseReceiptsRefusals(t *testing.T) {
 		{"two documents", "[]\n[]", "more text follows"},
 		{"foreign object", `{"foo":1}`, "no field of a receipt"},
 		{"receipts of a wrong kind", `{"repo":"r","receipts":"none"}`, `"receipts" is not an array`},
+		{"too many", "[" + strings.Repeat("1,", maxReceipts) + "1]", "more than 32768 receipts"},
 		{"too large", strings.Repeat(" ", MaxBody+1), "more than"},
 	}
 	for _, test := range tests {

@@ -2,13 +2,19 @@ package notes
 
 import (
 	"bytes"
+	"cmp"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
 // maxNesting is how deep payloads may stand in each other's receipts, which
 // happens when a note that was cut off is joined with a whole one.
 const maxNesting = 4
+
+// costOfTry is what a failed search for a receipt takes from the budget beside
+// the bytes that it read.
+const costOfTry = 64
 
 // blamePrompt reads BlamePrompt payloads: {"blameprompt_version", "receipts"},
 // a bare array of receipts, or one receipt, and any number of them in a row.
@@ -120,6 +126,9 @@ func (p *blamePrompt) document(at place) (payload bool, err error) {
 // list reads the array of receipts at the cursor.
 func (p *blamePrompt) list(at place, depth int) error {
 	return p.s.elements(func(i int) error {
+		if p.itemised && i == maxReceipts {
+			return p.s.fail("more than %d receipts in one body", maxReceipts)
+		}
 		start := p.s.pos
 		at.index = i
 		out, err := p.element(at, depth)
@@ -192,7 +201,9 @@ func (p *blamePrompt) object(at place, depth int, quiet bool) (outcome, error) {
 // draft returns an empty draft; one serves all objects of a depth in turn.
 func (p *blamePrompt) draft(depth int) *draft {
 	d := &p.drafts[depth]
-	*d = draft{}
+	if d.present != 0 {
+		*d = draft{}
+	}
 	return d
 }
 
@@ -220,7 +231,7 @@ func (p *blamePrompt) receiptMember(o *object, d *draft, f receiptField) error {
 // marks a payload.
 func (p *blamePrompt) otherMember(o *object, key string, v value, depth int) (payload bool) {
 	if depth >= p.nesting {
-		p.keep(key, v)
+		p.keep(o, key, v)
 		return false
 	}
 	switch key {
@@ -228,10 +239,10 @@ func (p *blamePrompt) otherMember(o *object, key string, v value, depth int) (pa
 		p.note.FormatVersion = p.text(o, key, v, maxName)
 		return true
 	case "receipts", "file_mappings", "code_origin":
-		p.keep(key, v)
+		p.keep(o, key, v)
 		return true
 	}
-	p.keep(key, v)
+	p.keep(o, key, v)
 	return false
 }
 
@@ -250,6 +261,7 @@ func (p *blamePrompt) payload(o *object, listed bool) {
 		}
 	}
 	p.extra = append(p.extra, p.rest[o.restFrom:]...)
+	p.extra = p.extra[:min(len(p.extra), maxMembers)]
 }
 
 // isReceipt asks for one telling field, or for an id and another one where an
@@ -281,7 +293,7 @@ func (p *blamePrompt) receipt(o *object, d *draft, raw []byte) outcome {
 		p.add(idMissing, o.at, "id", "the receipt has no id; the hash of its text stands for it.")
 	}
 	if lacking := requiredBits &^ d.filled &^ receiptFields["id"].bit; lacking != 0 {
-		p.add(fieldMissing, o.at, "", "the receipt lacks what every client writes: %s.", fieldNames(lacking))
+		p.add(fieldMissing, o.at, "", "the receipt lacks what every client writes: %s.", fieldSet(lacking))
 	}
 	p.legacyFile(o, d)
 	d.UserName, d.UserEmail = splitUser(d.User)
@@ -291,15 +303,19 @@ func (p *blamePrompt) receipt(o *object, d *draft, raw []byte) outcome {
 	return out
 }
 
-// fieldNames lists the fields of a bit set in the order of receiptFields.
-func fieldNames(set uint64) string {
-	names := make([]string, bits.Len64(set))
+// fieldSet is a set of bits of receiptFields.
+type fieldSet uint64
+
+// String lists the fields' names in the order of receiptFields.
+func (set fieldSet) String() string {
+	names := make([]string, 0, len(receiptFields))
 	for name, f := range receiptFields {
-		if set&f.bit != 0 {
-			names[bits.TrailingZeros64(f.bit)] = name + ", "
+		if uint64(set)&f.bit != 0 {
+			names = append(names, name)
 		}
 	}
-	return strings.TrimSuffix(strings.Join(names, ""), ", ")
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(receiptFields[a].bit, receiptFields[b].bit) })
+	return strings.Join(names, ", ")
 }
 
 // place puts a receipt at the end of the note, or in the place of an earlier
@@ -357,7 +373,7 @@ func (p *blamePrompt) salvage(start int, payload bool, err error) {
 		out, err := p.object(place{line: p.lines.at(text, start), index: -1}, 0, true)
 		switch {
 		case err != nil:
-			p.budget -= brokenAt(err) - start
+			p.budget -= brokenAt(err) - start + costOfTry
 			from = p.resume(start, out.payload, err)
 		case out.payload:
 			return

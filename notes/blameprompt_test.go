@@ -111,6 +111,7 @@ func TestBlamePromptBodies(t *testing.T) {
 		{"escaped member name", payloadJSON(`{"\u0069d":"a",` + required + `}`), []string{"a"}, nil},
 		{"a deep array", strings.Repeat("[", MaxBody), nil, []string{"syntax_error"}},
 		{"a deep object", strings.Repeat(`{"a":`, MaxBody/5), nil, []string{"syntax_error"}},
+		{"empty objects in a row", strings.Repeat(`{}`, 1<<20), nil, append(slices.Repeat([]string{"not_a_receipt"}, 99), "findings_truncated")},
 		{"deep lines", strings.Repeat("{\"receipts\":[\n", MaxBody/14), nil, []string{"syntax_error"}},
 	}
 	for _, test := range tests {

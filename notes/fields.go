@@ -21,6 +21,7 @@ const (
 	maxReceipts = 32 << 10
 	maxFiles    = 100_000
 
+	maxMembers           = 10_000
 	maxDetail            = 256 << 10
 	maxDetailDepth       = 32
 	maxConversationDepth = 64
@@ -48,7 +49,12 @@ type object struct {
 	restFrom int
 }
 
-func (r *reader) keep(field string, v value) {
+// keep puts a member aside for Detail.
+func (r *reader) keep(o *object, field string, v value) {
+	if len(r.rest) == maxMembers {
+		r.addOnce(detailDropped, o.at, field, "more than %d members have no field; this one and later ones were left out.", maxMembers)
+		return
+	}
 	r.rest = append(r.rest, member{field, v})
 }
 
@@ -56,7 +62,7 @@ func (r *reader) keep(field string, v value) {
 // keeps it in Detail.
 func (r *reader) mistyped(o *object, field string, v value, wanted string) {
 	r.add(fieldMistyped, o.at, field, "%s is %s, not %s; kept in detail only.", field, article(v.kind), wanted)
-	r.keep(field, v)
+	r.keep(o, field, v)
 }
 
 func article(k kind) string {
@@ -134,7 +140,7 @@ func (r *reader) number(o *object, field string, v value, invalid code) (raw []b
 		return nil, false
 	}
 	r.add(invalid, o.at, field, "%s is not a number; kept in detail only.", field)
-	r.keep(field, v)
+	r.keep(o, field, v)
 	return nil, false
 }
 
@@ -147,7 +153,7 @@ func (r *reader) counter(o *object, field string, v value) *int64 {
 	n, ok := wholeNumber(raw)
 	if !ok {
 		r.add(numberInvalid, o.at, field, "%s is negative, has a fraction or is too large; kept in detail only.", field)
-		r.keep(field, v)
+		r.keep(o, field, v)
 		return nil
 	}
 	return &n
@@ -163,7 +169,7 @@ func (r *reader) cost(o *object, field string, v value) string {
 	if !ok {
 		r.add(costInvalid, o.at, field, "%s is negative or has more than %d digits before the point; kept in detail only.",
 			field, costWholeDigits)
-		r.keep(field, v)
+		r.keep(o, field, v)
 	}
 	if rounded {
 		r.addOnce(costRounded, o.at, field, "%s has more than %d digits after the point; rounded, here and in later receipts.",
@@ -181,7 +187,7 @@ func (r *reader) duration(o *object, field string, v value) *float64 {
 	f, ok := seconds(raw)
 	if !ok {
 		r.add(numberInvalid, o.at, field, "%s is negative or too large; kept in detail only.", field)
-		r.keep(field, v)
+		r.keep(o, field, v)
 		return nil
 	}
 	return &f
@@ -264,7 +270,7 @@ func (r *reader) detail(o *object) json.RawMessage {
 	out := append(make([]byte, 0, 256), '{')
 	for i, m := range members {
 		if i+1 < len(members) && members[i+1].key == m.key {
-			r.add(duplicateKey, o.at, pointerToken(m.key), "a member name stands twice; the last value is kept.")
+			r.add(duplicateKey, o.at, m.key, "a member name stands twice; the last value is kept.")
 			continue
 		}
 		out = r.appendMember(out, o, m)
@@ -291,14 +297,7 @@ func (r *reader) appendMember(out []byte, o *object, m member) []byte {
 		}
 		out = out[:before]
 	}
-	r.add(detailDropped, o.at, pointerToken(m.key), "a member of %d bytes, nested %d levels deep, was left out of detail.",
+	r.add(detailDropped, o.at, m.key, "a member of %d bytes, nested %d levels deep, was left out of detail.",
 		len(m.value.raw), m.value.depth)
 	return out
-}
-
-// pointerToken writes a member name as a token of a JSON pointer (RFC 6901),
-// shortened to what a finding needs.
-func pointerToken(key string) string {
-	key, _ = truncate(key, maxKey)
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }

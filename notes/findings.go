@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // code is a Finding's Code. docs/findings.md says for each what was kept and
@@ -130,13 +131,16 @@ type report struct {
 
 // place says where a finding is: in a document that starts on a line (0 for the
 // body's first), at a JSON pointer, perhaps at an element of an array there,
-// perhaps at an item of a list inside that element.
+// perhaps inside that element.
 type place struct {
 	line    int
 	pointer string
 	// index is the element of the array at pointer, -1 for none.
 	index int
-	// list and item name a list of the object at index; list is "" for none.
+	// member is the name of a member of the object at pointer, "" for none.
+	member string
+	// list names a member of the object so far, item an element of it, -1 for
+	// none; list is "" for none.
 	list string
 	item int
 }
@@ -147,11 +151,17 @@ func (p place) at(field string) string {
 	if p.index >= 0 {
 		out += "/" + strconv.Itoa(p.index)
 	}
+	if p.member != "" {
+		out += "/" + pointerToken(p.member)
+	}
 	if p.list != "" {
-		out += "/" + p.list + "/" + strconv.Itoa(p.item)
+		out += "/" + p.list
+		if p.item >= 0 {
+			out += "/" + strconv.Itoa(p.item)
+		}
 	}
 	if field != "" {
-		out += "/" + field
+		out += "/" + pointerToken(field)
 	}
 	switch {
 	case p.line == 0:
@@ -160,6 +170,13 @@ func (p place) at(field string) string {
 		return "line " + strconv.Itoa(p.line)
 	}
 	return "line " + strconv.Itoa(p.line) + " " + out
+}
+
+// pointerToken writes a member name as a token of a JSON pointer (RFC 6901),
+// shortened to what a finding needs.
+func pointerToken(key string) string {
+	key, _ = truncate(key, maxKey)
+	return strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
 }
 
 // add records a finding at a field of p ("" for p itself).

@@ -147,10 +147,11 @@ func (g *gitAI) attestations() (divided bool) {
 	g.findDivider()
 	for g.s.pos < len(g.s.text) {
 		start := g.s.pos
-		line, end := g.lineAt(start)
-		if g.divider == len(g.s.text) && len(line) > 0 && line[0] == '{' {
+		// Asked before the line's end is looked for, which may be far away.
+		if g.divider == len(g.s.text) && g.s.text[start] == '{' {
 			return false
 		}
+		line, end := g.lineAt(start)
 		g.s.pos = end
 		switch {
 		case string(line) == "---":

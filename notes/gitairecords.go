@@ -27,6 +27,7 @@ func (g *gitAI) metadata() error {
 		return err
 	}
 	g.extra = append(g.extra, g.rest[o.restFrom:]...)
+	g.extra = g.extra[:min(len(g.extra), maxMembers)]
 	g.rest = g.rest[:o.restFrom]
 	return nil
 }
@@ -50,14 +51,15 @@ func (g *gitAI) metadataField(o *object, key string, v value) {
 			g.mistyped(o, key, v, "an object")
 		}
 	default:
-		g.keep(key, v)
+		g.keep(o, key, v)
 	}
 }
 
 // recordMap reads {"key": record, ...}.
 func (g *gitAI) recordMap(line int, name string) error {
+	pointer := "/" + name
 	return g.s.members(func(raw []byte) error {
-		at := place{line: line, pointer: "/" + name + "/" + pointerToken(string(raw)), index: -1}
+		at := place{line: line, pointer: pointer, index: -1, member: string(raw)}
 		key := g.key(at, raw)
 		switch {
 		case g.s.space() != '{':
@@ -100,7 +102,7 @@ func (g *gitAI) record(at place, key string) error {
 			return err
 		}
 		if seen[string(name)] {
-			g.add(duplicateKey, o.at, pointerToken(string(name)), "a member name stands twice; the last value is kept.")
+			g.add(duplicateKey, o.at, string(name), "a member name stands twice; the last value is kept.")
 		}
 		seen[string(name)] = true
 		g.recordField(&o, &r, string(name), v)
@@ -121,6 +123,7 @@ func (g *gitAI) putRecord(at place, key string, r Receipt, raw []byte) {
 	i, known := g.records[key]
 	switch {
 	case known && sameJSON(g.raws[i], raw):
+		g.raws[i] = raw
 		g.add(duplicateReceipt, at, "", "the record stands in the note twice with the same content.")
 	case known:
 		g.add(receiptConflict, at, "", "the record's key stands in the note with other content; the last one is kept.")
@@ -154,7 +157,7 @@ func (g *gitAI) recordField(o *object, r *Receipt, name string, v value) {
 	case "messages":
 		r.Conversation, r.ConversationTurns = g.conversation(o, name, v)
 	default:
-		g.keep(name, v)
+		g.keep(o, name, v)
 	}
 }
 
@@ -168,7 +171,7 @@ func (g *gitAI) agent(o *object, r *Receipt, v value) {
 		return
 	}
 	agent := object{at: o.at}
-	agent.at.pointer += "/agent_id"
+	agent.at.list, agent.at.item = "agent_id", -1
 	s := scanner{text: v.raw}
 	rest := len(g.rest)
 	// The object has been scanned once, so that no error can come.
@@ -185,12 +188,12 @@ func (g *gitAI) agent(o *object, r *Receipt, v value) {
 		case "model":
 			r.Model = g.text(&agent, "model", v, maxName)
 		default:
-			g.keep(string(key), v)
+			g.keep(&agent, string(key), v)
 		}
 		return nil
 	})
 	if len(g.rest) > rest {
 		g.rest = g.rest[:rest]
-		g.keep("agent_id", v)
+		g.keep(o, "agent_id", v)
 	}
 }

@@ -163,14 +163,14 @@ func (p *blamePrompt) filesChanged(o *object, d *draft, v value) {
 	})
 	if len(p.rest) > rest {
 		p.rest = p.rest[:rest]
-		p.keep("files_changed", v)
+		p.keep(o, "files_changed", v)
 	}
 }
 
 func (p *blamePrompt) addFile(o *object, d *draft, v value) {
 	if v.kind != kindObject {
 		p.add(fieldMistyped, o.at, "", "a changed file is %s, not an object; kept in detail only.", article(v.kind))
-		p.keep("", v)
+		p.keep(o, "", v)
 		return
 	}
 	if p.files == maxFiles {
@@ -180,7 +180,7 @@ func (p *blamePrompt) addFile(o *object, d *draft, v value) {
 	file := p.file(o, v)
 	if file.Path == "" {
 		p.add(pathMissing, o.at, "path", "a changed file has no path; it is kept in detail only.")
-		p.keep("path", v)
+		p.keep(o, "path", v)
 		return
 	}
 	p.files++
@@ -207,7 +207,7 @@ func (p *blamePrompt) file(o *object, v value) FileChange {
 		case "deletions":
 			f.Deletions = p.counter(o, "deletions", v)
 		default:
-			p.keep(string(key), v)
+			p.keep(o, string(key), v)
 		}
 		return nil
 	})
@@ -223,7 +223,7 @@ func (p *blamePrompt) lineRange(o *object, v value) (first, last int64) {
 	bounds := p.bounds(o, v)
 	if len(bounds) != 2 || bounds[0] == nil || bounds[1] == nil {
 		p.add(lineRangeInvalid, o.at, field, "line_range is not a pair of line numbers; the lines count as unknown.")
-		p.keep(field, v)
+		p.keep(o, field, v)
 		return 0, 0
 	}
 	first, last = *bounds[0], *bounds[1]
@@ -263,7 +263,7 @@ func (p *blamePrompt) blobHash(o *object, v value) string {
 		return hash
 	}
 	p.add(blobHashInvalid, o.at, "blob_hash", "blob_hash is not 40 or 64 hexadecimal digits; the file counts as one without.")
-	p.keep("blob_hash", v)
+	p.keep(o, "blob_hash", v)
 	return ""
 }
 
