@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// greeting is the banner in JSON.
+type greeting struct {
+	Version string `json:"version"`
+	API     string `json:"api"`
+	DataDir string `json:"data_dir"`
+	// PostgreSQL is the version of the private one, empty for another one.
+	PostgreSQL string `json:"postgresql,omitempty"`
+	// AdminKey is there on the first start alone.
+	AdminKey string `json:"admin_key,omitempty"`
+}
+
+// greet says where the daemon is to be found, and what its first key is.
+func (a *app) greet(cfg *Config, database *database, adminKey string) error {
+	g := greeting{Version: buildVersion().Version, API: cfg.publicURL(), DataDir: cfg.DataDir, AdminKey: adminKey}
+	if database.cluster != nil {
+		g.PostgreSQL = database.cluster.Version()
+	}
+	if a.json {
+		return a.printJSON(g)
+	}
+	if _, err := a.stdout.Write([]byte(g.text())); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+func (g greeting) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "BlamePrompt Enterprise %s\n\n", g.Version)
+	line := func(name, value string) { fmt.Fprintf(&b, "  %-10s %s\n", name, value) }
+	line("API", g.API+"/api/v1")
+	line("Data", g.DataDir)
+	if g.PostgreSQL != "" {
+		line("Database", "PostgreSQL "+g.PostgreSQL+", private, in the data directory")
+	}
+	if g.AdminKey != "" {
+		line("Admin key", g.AdminKey)
+		b.WriteString("\n  Keep the key now: it is not shown again. It administers the organisation \"default\".\n")
+	}
+	b.WriteString("\n  Add a repository: blamepromptd repo add NAME URL\n\n")
+	return b.String()
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blameprompt/enterprise/httpapi"
+	"github.com/blameprompt/enterprise/notes/gitcmd"
+	"github.com/blameprompt/enterprise/notes/ingest"
+	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
+)
+
+// stopMargin is added to stop_timeout for what stopping itself needs.
+const stopMargin = 15 * time.Second
+
+func newServe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon",
+		Long: "Run the daemon. With nothing configured it keeps everything in its data directory, starts a private\n" +
+			"PostgreSQL there, and prints an admin key on its first start. SIGINT and SIGTERM stop it: requests and\n" +
+			"fetches may end first; a second signal ends it at once, which loses nothing either.",
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
+	}
+}
+
+// serve runs the daemon until ctx ends or a part of it fails.
+func (a *app) serve(ctx context.Context) (err error) {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	log, err := a.logger(cfg)
+	if err != nil {
+		return err
+	}
+	if err := gitcmd.Require(ctx); err != nil {
+		return err
+	}
+	if err := makeDataDir(cfg.DataDir); err != nil {
+		return err
+	}
+	lock, err := lockDaemon(cfg)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	database, err := startDatabase(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.close(ctx)) }()
+	if err := store.Migrate(ctx, database.dsn, log); err != nil {
+		return err
+	}
+	db, err := openStore(ctx, cfg, database.dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return a.serveStore(ctx, cfg, log, database, db)
+}
+
+// serveStore opens the address, says so, and runs the daemon. The address comes
+// first: the admin key is shown once, and not to somebody whose start fails.
+func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, database *database, db *store.DB) error {
+	listener, err := net.Listen("tcp", cfg.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("opening http_addr (set %sHTTP_ADDR for another one): %w", envPrefix, err)
+	}
+	defer listener.Close()
+	cfg.HTTPAddr = reachable(listener.Addr())
+	adminKey, err := db.Bootstrap(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.greet(cfg, database, adminKey); err != nil {
+		return err
+	}
+	d, err := newDaemon(cfg, db, log)
+	if err != nil {
+		return err
+	}
+	note := running{PID: os.Getpid(), URL: cfg.publicURL()}
+	if database.cluster != nil {
+		note.DatabaseURL = database.dsn
+	}
+	if err := note.write(cfg.runningFile()); err != nil {
+		return err
+	}
+	defer os.Remove(cfg.runningFile())
+	return d.run(ctx, listener)
+}
+
+// reachable is an address of the listener that a local client can use.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
+}
+
+// daemon is the parts of serve.
+type daemon struct {
+	cfg    *Config
+	log    zerolog.Logger
+	server *http.Server
+	queue  *queue.Queue
+}
+
+// newDaemon wires the parts. What runs in the background, and how often, is
+// this list and nothing else: fetches by demand, and the sweep that demands
+// fetches of what no event spoke of.
+func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
+	ingester := newIngester(cfg, db, logger)
+	jobs, err := queue.New(queue.Config{
+		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
+		Fetch:       fetchJob(ingester),
+		Workers:     cfg.FetchWorkers,
+		StopTimeout: cfg.StopTimeout.Duration,
+		Sweep: queue.Sweep{
+			Every: cfg.SweepEvery.Duration, Active: cfg.SweepActive.Duration, Idle: cfg.SweepIdle.Duration,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := httpapi.New(httpapi.Config{
+		DB: db, Intake: ingester, Fetches: jobs, Remotes: cfg.rules(), Log: logger,
+		PublicURL: cfg.publicURL(), Version: buildVersion().Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server := httpapi.NewServer(cfg.HTTPAddr, handler)
+	server.ErrorLog = log.New(logger.With().Str("part", "http").Logger(), "", 0)
+	return &daemon{cfg: cfg, log: logger, queue: jobs, server: server}, nil
+}
+
+// fetchJob is the body of the queue's fetches.
+func fetchJob(ingester *ingest.Ingester) queue.FetchFunc {
+	return func(ctx context.Context, org, repo uuid.UUID) error {
+		_, err := ingester.Sync(ctx, org, repo, nil)
+		return err
+	}
+}
+
+// run serves until ctx ends or the server fails, then stops in the order that
+// loses nothing.
+func (d *daemon) run(ctx context.Context, listener net.Listener) error {
+	if err := d.queue.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := d.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving HTTP: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		return d.stop()
+	})
+	return group.Wait()
+}
+
+// stop takes no more requests and no more jobs, and lets those that run end.
+func (d *daemon) stop() error {
+	d.log.Info().Msg("stopping")
+	patience := d.cfg.StopTimeout.Duration
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := d.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = d.server.Close()
+	}
+	ctx, cancel = context.WithTimeout(context.Background(), patience+stopMargin)
+	defer cancel()
+	return errors.Join(err, d.queue.Stop(ctx))
+}
