@@ -2,12 +2,7 @@ package store
 
 import (
 	"context"
-	"io/fs"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/blameprompt/enterprise/migrations"
 )
 
 // Health is what an administrator wants to know of the database.
@@ -26,7 +21,7 @@ type Health struct {
 
 // Health asks the server. It works on a database that was never migrated.
 func (db *DB) Health(ctx context.Context) (Health, error) {
-	want, err := lastMigration()
+	want, err := latestMigration()
 	if err != nil {
 		return Health{}, err
 	}
@@ -42,22 +37,4 @@ func (db *DB) Health(ctx context.Context) (Health, error) {
 	err = db.pool.QueryRow(ctx, `
 		SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&h.Schema)
 	return h, translate(err, "asking for the database's schema")
-}
-
-// lastMigration is the number of the last migration of this program.
-func lastMigration() (int64, error) {
-	names, err := fs.Glob(migrations.FS, "*.sql")
-	if err != nil {
-		return 0, err
-	}
-	var last int64
-	for _, name := range names {
-		digits, _, _ := strings.Cut(name, "_")
-		number, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		last = max(last, number)
-	}
-	return last, nil
 }
