@@ -10,6 +10,7 @@ import (
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
+	"github.com/blameprompt/enterprise/store/storetest"
 )
 
 // developer is a clone in which someone works as the client does: notes are
@@ -116,7 +117,7 @@ func TestRebaseMovesReceiptsToTheNewCommits(t *testing.T) {
 	dev.push("+HEAD:main", notesRef)
 	w.sync()
 	w.wantReceipts("one", "two")
-	got := column(t, w.db, `SELECT commit_hash FROM receipts ORDER BY id`)
+	got := storetest.Column(t, w.db, `SELECT commit_hash FROM receipts ORDER BY id`)
 	if got[0] != moved[0] || got[1] != moved[1] {
 		t.Errorf("receipts sit on %v, want %v", got, moved)
 	}
@@ -166,7 +167,7 @@ func TestATipForcedBackShowsTheOlderContentAgain(t *testing.T) {
 	w.sync()
 	w.remote.SetRef(notesRef, first)
 	w.sync()
-	if got := column(t, w.db, `SELECT cost_usd::text FROM receipts`); got[0] != "1" {
+	if got := storetest.Column(t, w.db, `SELECT cost_usd::text FROM receipts`); got[0] != "1" {
 		t.Errorf("cost after the tip went back = %s, want 1", got[0])
 	}
 	w.mustEqualFreshIngest()
@@ -232,7 +233,7 @@ func TestOneReceiptOnTwoCommitsIsOneReceipt(t *testing.T) {
 	w.remote.Notes(gittest.Notes{Bodies: map[gitcmd.OID]string{oid(1): note("r"), oid(2): note("r", "s")}})
 	w.sync()
 	w.wantReceipts("r", "s")
-	got := column(t, w.db, `SELECT commit FROM receipt_commits WHERE receipt_id = 'r' AND current ORDER BY 1`)
+	got := storetest.Column(t, w.db, `SELECT commit FROM receipt_commits WHERE receipt_id = 'r' AND current ORDER BY 1`)
 	if len(got) != 2 {
 		t.Errorf("the receipt stands on %v, want both commits", got)
 	}
@@ -262,7 +263,7 @@ func TestAnyHistoryEndsAsAFreshIngest(t *testing.T) {
 				id, _, _ := strings.Cut(line, " ")
 				stored[id] = true
 			}
-			for _, id := range column(t, w.db, `SELECT DISTINCT receipt_id FROM receipt_commits`) {
+			for _, id := range storetest.Column(t, w.db, `SELECT DISTINCT receipt_id FROM receipt_commits`) {
 				if !stored[id] {
 					t.Errorf("receipt %s was read and is not in the store", id)
 				}

@@ -130,11 +130,6 @@ func (g *Ingester) sync(ctx context.Context, row store.Repo, progress Progress, 
 	return g.takeMirror(ctx, m, org, row, progress)
 }
 
-func notACommit(ref gitcmd.Ref) store.Fault {
-	return store.Fault{Finding: notes.Finding{Code: "notes_ref_not_a_commit", Severity: notes.Error, Where: string(ref.OID),
-		Message: fmt.Sprintf("%s points at %.12s, which is no commit. Its notes stay as they were last read.", ref.Name, ref.OID)}}
-}
-
 func (g *Ingester) fetch(ctx context.Context, m *mirror.Mirror, row store.Repo, progress Progress) (mirror.FetchResult, error) {
 	progress(Fetching, 0, 0)
 	remote, err := g.cfg.Rules.Check(ctx, *row.RemoteURL)

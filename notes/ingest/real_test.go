@@ -12,6 +12,7 @@ import (
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
+	"github.com/blameprompt/enterprise/store/storetest"
 )
 
 // realNote is a git-ai note of a public repository, with the distinct lines
@@ -62,7 +63,7 @@ func TestRealNotesAttestWhatTheyShould(t *testing.T) {
 	w.remote.Notes(gittest.Notes{Bodies: map[gitcmd.OID]string{oid(1): string(blameprompt)}})
 	w.sync()
 
-	got := column(t, w.db, `
+	got := storetest.Column(t, w.db, `
 		SELECT format('%s ai=%s human=%s', b.commit, coalesce(sum(a.line_count) FILTER (WHERE a.class = 'ai'), 0),
 		              coalesce(sum(a.line_count) FILTER (WHERE a.class = 'human'), 0))
 		FROM note_bodies b LEFT JOIN attestations a USING (org_id, repo_id, ref, commit, blob)
@@ -70,7 +71,7 @@ func TestRealNotesAttestWhatTheyShould(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("attested lines (-want +got):\n%s", diff)
 	}
-	got = column(t, w.db, `SELECT format('%s %s %s %s', id, model, message_count, timestamp) FROM receipts WHERE source = 'blameprompt'`)
+	got = storetest.Column(t, w.db, `SELECT format('%s %s %s %s', id, model, message_count, timestamp) FROM receipts WHERE source = 'blameprompt'`)
 	if diff := cmp.Diff([]string{"9943646b-717d-4498-9f5a-d5eff1401485 claude-sonnet-4-6 1179 2026-02-25 11:42:36.00247+00"}, got); diff != "" {
 		t.Errorf("the BlamePrompt receipt (-want +got):\n%s", diff)
 	}

@@ -412,49 +412,6 @@ func oidsOfPairs(pairs []store.Pair) func(yield func(gitcmd.OID) bool) {
 	}
 }
 
-// unreadable says why a note's object cannot be parsed. Its body is not noted
-// as read, so that a later run tries again.
-func unreadable(pair store.Pair, o gitcmd.Object) (store.Fault, bool) {
-	finding := notes.Finding{Severity: notes.Error}
-	switch {
-	case o.Type == gitcmd.Missing:
-		finding.Code = store.CodeMissing
-		finding.Message = "The mirror does not have this note's object. It is read when a later fetch brings it."
-	case o.Type != "blob":
-		finding.Code = "note_not_a_blob"
-		finding.Message = fmt.Sprintf("The note is a git %s, not a blob. Nothing was read from it.", o.Type)
-	case o.Data == nil && o.Size > 0:
-		finding.Code = "note_too_large"
-		finding.Message = fmt.Sprintf("The note has %d bytes; notes above %d bytes are not read.", o.Size, notes.MaxBody)
-	default:
-		return store.Fault{}, false
-	}
-	return store.Fault{Pair: pair, Finding: finding}, true
-}
-
-// rewritten tells that the ref left its old tip behind.
-func (r *refRun) rewritten() store.Fault {
-	finding := notes.Finding{Code: "notes_ref_rewritten", Severity: notes.Warning, Where: r.old,
-		Message: fmt.Sprintf("%s moved from %.12s to %.12s, which does not descend from it. "+
-			"The receipts of the old tip are kept as superseded versions.", r.src.Ref, r.old, r.tip)}
-	if r.tip == "" {
-		finding.Code = "notes_ref_deleted"
-		finding.Message = fmt.Sprintf("%s was deleted at %.12s. Its receipts are kept as superseded versions.", r.src.Ref, r.old)
-	}
-	return store.Fault{Finding: finding}
-}
-
-func (r *refRun) damaged(err error) store.Fault {
-	var missing *gitcmd.MissingObjectError
-	where := ""
-	if errors.As(err, &missing) {
-		where = string(missing.OID)
-	}
-	return store.Fault{Finding: notes.Finding{Code: "notes_history_incomplete", Severity: notes.Error, Where: where,
-		Message: fmt.Sprintf("The history of %s lacks an object, so older versions of notes may be missing. "+
-			"The notes at its tip were read.", r.src.Ref)}}
-}
-
 // reread reads bodies of earlier runs again for Merge, from the mirror of
 // whichever repository holds them.
 func (r *refRun) reread(in *store.Intake) store.Reread {

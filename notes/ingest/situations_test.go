@@ -9,6 +9,7 @@ import (
 	"github.com/blameprompt/enterprise/notes"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
+	"github.com/blameprompt/enterprise/store/storetest"
 )
 
 func TestAnEmptyRepositoryAndOneWithoutNotesBringNothing(t *testing.T) {
@@ -34,7 +35,7 @@ func TestASHA256RepositoryIsTakenIn(t *testing.T) {
 	w.remote.Notes(gittest.Notes{Bodies: map[gitcmd.OID]string{commit: note("r")}})
 	w.sync()
 	w.wantReceipts("r")
-	if got := column(t, w.db, `SELECT object_format FROM repos`)[0]; got != "sha256" {
+	if got := storetest.Column(t, w.db, `SELECT object_format FROM repos`)[0]; got != "sha256" {
 		t.Errorf("object format = %s, want sha256", got)
 	}
 	w.mustEqualFreshIngest()
@@ -166,7 +167,7 @@ func TestStoredConversationsFollowTheSetting(t *testing.T) {
 	w.remote.Notes(gittest.Notes{Bodies: map[gitcmd.OID]string{oid(1): body}})
 	w.sync()
 	const kept = `SELECT format('%s turns, %s, kept: %s', conversation_turns, conversation_bytes > 0, conversation IS NOT NULL) FROM receipts ORDER BY id`
-	if got := column(t, w.db, kept); got[0] != "1 turns, t, kept: f" {
+	if got := storetest.Column(t, w.db, kept); got[0] != "1 turns, t, kept: f" {
 		t.Errorf("by default: %v", got)
 	}
 	if _, err := w.db.Pool().Exec(t.Context(), `UPDATE orgs SET store_conversations = true`); err != nil {
@@ -174,7 +175,7 @@ func TestStoredConversationsFollowTheSetting(t *testing.T) {
 	}
 	w.remote.Notes(gittest.Notes{Bodies: map[gitcmd.OID]string{oid(2): strings.Replace(body, `"r"`, `"s"`, 1)}})
 	w.sync()
-	if got := column(t, w.db, kept); got[1] != "1 turns, t, kept: t" {
+	if got := storetest.Column(t, w.db, kept); got[1] != "1 turns, t, kept: t" {
 		t.Errorf("after switching it on: %v", got)
 	}
 }

@@ -1,7 +1,6 @@
 package ingest_test
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
@@ -69,46 +67,6 @@ func (w *world) sync() ingest.Report {
 	return report
 }
 
-// state is everything that the store derives from notes, as comparable lines:
-// when a run happened is left out, and so are findings about a ref, which tell
-// what a daemon saw happen.
-var state = []string{
-	`SELECT format('version %s %s %s %s %s <%s> %s %s', ref, commit, notes_commit, coalesce(blob, '-'), author_name, author_email,
-		committed_at, current) FROM note_versions`,
-	`SELECT format('body %s %s %s %s %s', ref, commit, blob, size, receipts) FROM note_bodies`,
-	`SELECT format('link %s %s %s %s %s %s %s', receipt_id, ref, commit, blob, position, noted_at, current) FROM receipt_commits`,
-	`SELECT format('receipt %s', (to_jsonb(r) - 'org_id' - 'repo_id' - 'received_at' - 'synced_at')::text) FROM receipts r`,
-	`SELECT format('file %s', (to_jsonb(f) - 'org_id')::text) FROM receipt_files f`,
-	`SELECT format('attested %s', (to_jsonb(a) - 'org_id' - 'repo_id')::text) FROM attestations a`,
-	`SELECT format('prompt %s', (to_jsonb(p) - 'org_id' - 'repo_id')::text) FROM prompts p`,
-	`SELECT format('rollup %s', (to_jsonb(r) - 'org_id' - 'repo_id')::text) FROM rollups r WHERE receipts <> 0 OR prompts <> 0`,
-	`SELECT format('finding %s %s %s %s %s', code, commit, blob, receipt_id, location) FROM findings WHERE commit <> ''`,
-	`SELECT format('tip %s %s', ref, tip) FROM note_refs WHERE tip <> ''`,
-}
-
-func dump(t *testing.T, db *store.DB) []string {
-	t.Helper()
-	var lines []string
-	for _, sql := range state {
-		lines = append(lines, column(t, db, sql+" ORDER BY 1")...)
-	}
-	return lines
-}
-
-// column returns the one column of a query.
-func column(t *testing.T, db *store.DB, sql string, args ...any) []string {
-	t.Helper()
-	rows, err := db.Pool().Query(context.Background(), sql, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
 // mustEqualFreshIngest compares the store with one that is filled anew from
 // the mirror and its archive.
 func (w *world) mustEqualFreshIngest() {
@@ -120,7 +78,7 @@ func (w *world) mustEqualFreshIngest() {
 	if _, err := fresh.ing.Rebuild(w.t.Context(), fresh.org.ID, fresh.repo.ID, nil); err != nil {
 		w.t.Fatalf("Rebuild: %v", err)
 	}
-	if diff := cmp.Diff(dump(w.t, fresh.db), dump(w.t, w.db)); diff != "" {
+	if diff := cmp.Diff(storetest.Dump(w.t, fresh.db), storetest.Dump(w.t, w.db)); diff != "" {
 		w.t.Errorf("the store differs from a fresh ingest (-fresh +here):\n%s", diff)
 	}
 }
@@ -153,7 +111,7 @@ func receiptJSON(id, extra string) string {
 // receipts lists "id current" of every stored receipt.
 func (w *world) receipts() []string {
 	w.t.Helper()
-	return column(w.t, w.db, `SELECT id || CASE WHEN current THEN '' ELSE ' (superseded)' END FROM receipts ORDER BY id`)
+	return storetest.Column(w.t, w.db, `SELECT id || CASE WHEN current THEN '' ELSE ' (superseded)' END FROM receipts ORDER BY id`)
 }
 
 func (w *world) wantReceipts(want ...string) {
@@ -165,7 +123,7 @@ func (w *world) wantReceipts(want ...string) {
 
 func (w *world) wantFindings(want ...string) {
 	w.t.Helper()
-	got := column(w.t, w.db, `SELECT DISTINCT code FROM findings ORDER BY 1`)
+	got := storetest.Column(w.t, w.db, `SELECT DISTINCT code FROM findings ORDER BY 1`)
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		w.t.Errorf("findings (-want +got):\n%s", diff)
 	}
