@@ -1,0 +1,71 @@
+# The one door to everything that is done with this checkout. The comments
+# after two hashes are the help.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# Programs need no C library, so that one build runs on every Linux.
+BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+# Runs a command beside one PostgreSQL server for all tests.
+WITH_POSTGRES := go run ./store/storetest/cluster --
+# Where goroutines meet; the race detector takes its time and a C compiler.
+CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/mirror ./store ./store/pglocal ./store/queue
+FUZZTIME ?= 20s
+
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api fuzz e2e build install clean
+.DEFAULT_GOAL := help
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: deps build ## install what is missing, build, and run the daemon on its defaults
+	@exec bin/blamepromptd serve
+
+deps: ## install what is missing: PostgreSQL's server programs and git
+	@./install.sh --deps
+
+test: deps ## install what is missing and run every test, against a real PostgreSQL
+	$(WITH_POSTGRES) go test -timeout 20m ./...
+
+test-race: deps ## run the tests of the concurrent packages with the race detector
+	$(WITH_POSTGRES) go test -race -timeout 30m $(CONCURRENT)
+
+lint: ## check format, vet, staticcheck, imports, modules and shell scripts
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go test -run 'TestImports|TestJudge' -count 1 ./cmd/blamepromptd
+	go mod verify
+	@if command -v shellcheck >/dev/null; then shellcheck install.sh .ci/run; else echo "shellcheck is not here"; fi
+
+generate: deps ## write what is generated: the API's types, the schema's dump
+	$(WITH_POSTGRES) go generate ./...
+
+bench: bench-ingest bench-api ## measure what the README promises
+
+bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
+	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./notes ./notes/ingest
+
+bench-api: deps ## measure the API over a million receipts
+	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./httpapi/...
+
+fuzz: deps ## fuzz every target for FUZZTIME (20s) each
+	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+			echo "$$(dirname $$file) $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file) || exit 1; \
+		done; \
+	done
+
+e2e: deps ## run the end-to-end scripts alone, and say what they do
+	$(WITH_POSTGRES) go test -run TestScripts -count 1 -v ./cmd/...
+
+build: ## build every program into bin
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./cmd/...
+
+install: build ## install the programs into PREFIX/bin
+	./install.sh
+
+clean: ## remove what was built; data stays
+	rm -rf bin coverage.out
