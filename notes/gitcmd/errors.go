@@ -96,7 +96,7 @@ var missingObject = []*regexp.Regexp{
 	regexp.MustCompile(`(?:loose|packed) object ([0-9a-f]{40,64}) .*is corrupt`),
 	regexp.MustCompile(`unable to read tree \(?([0-9a-f]{40,64})`),
 	regexp.MustCompile(`[Cc]ould not read ([0-9a-f]{40,64})`),
-	regexp.MustCompile(`bad object ([0-9a-f]{40,64})`),
+	regexp.MustCompile(`bad (?:tree |blob |commit |tag )?object ([0-9a-f]{40,64})`),
 	regexp.MustCompile(`[Nn]ot a valid (?:commit|object) name ([0-9a-f]{40,64})`),
 	regexp.MustCompile(`nonexistent object ([0-9a-f]{40,64})`),
 	regexp.MustCompile(`unable to (?:parse object:?|read|find) ([0-9a-f]{40,64})`),

@@ -390,7 +390,7 @@ func TestTreeCutsMonstrousPaths(t *testing.T) {
 func TestNotesHistoryIsFast(t *testing.T) {
 	t.Parallel()
 	f := gittest.New(t)
-	commits := make([]gittest.Notes, 4000)
+	commits := make([]gittest.Notes, 2000)
 	total := 0
 	for i := range commits {
 		bodies := map[gitcmd.OID]string{}

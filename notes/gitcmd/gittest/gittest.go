@@ -69,6 +69,16 @@ func New(t testing.TB, opts ...Option) *Fixture {
 	return &Fixture{Dir: repo.Dir(), Repo: repo, t: t}
 }
 
+// Open returns a repository that is there already, to look at or to damage.
+func Open(t testing.TB, dir string) *Fixture {
+	t.Helper()
+	repo, err := gitcmd.Open(dir)
+	if err != nil {
+		t.Fatalf("gittest: %v", err)
+	}
+	return &Fixture{Dir: repo.Dir(), Repo: repo, t: t}
+}
+
 // Clone clones url with the given further arguments of git clone into a new
 // temporary directory; with --bare or --mirror there is no work tree.
 func Clone(t testing.TB, url string, args ...string) *Fixture {

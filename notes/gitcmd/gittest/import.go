@@ -147,6 +147,8 @@ func (f *Fixture) Import(commits []Commit) []gitcmd.OID {
 	}
 	cmd := f.Repo.Command(f.t.Context(), "fast-import", "--quiet", "--force", "--done",
 		"--date-format=raw", "--export-marks="+marks)
+	// Nothing here has to survive a crash of the machine.
+	cmd.Config = []string{"core.fsync=none", "core.compression=1"}
 	w.out.WriteString("done\n")
 	cmd.Stdin = &w.out
 	if err := cmd.Run(); err != nil {
@@ -192,8 +194,10 @@ func (w *importWriter) commit(i int, c Commit) {
 	}
 	parents := w.parents(c)
 	who := identity(c, w.f.nextTime())
-	// Without a reset, fast-import would go on from the tip that it knows.
-	fmt.Fprintf(&w.out, "reset %s\n\n", c.Ref)
+	if len(parents) == 0 {
+		// Else fast-import would go on from the tip that it knows.
+		fmt.Fprintf(&w.out, "reset %s\n\n", c.Ref)
+	}
 	fmt.Fprintf(&w.out, "commit %s\nmark :%d\nauthor %s\ncommitter %s\n", c.Ref, i+1, who, who)
 	w.data(c.Message)
 	for k, parent := range parents {
