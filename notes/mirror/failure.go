@@ -20,7 +20,7 @@ var failures = []struct {
 	{regexp.MustCompile(`returned error: 30\d|redirect`), ErrRefused},
 	{regexp.MustCompile(`could not read (Username|Password)|Authentication failed|Permission denied|` +
 		`Invalid username|returned error: (401|403|404|410)|[Rr]epository .*not found|not found:|` +
-		`does not appear to be a git repository|does not exist|access denied|Access denied`), ErrAccess},
+		`does not appear to be a git repository|is this a git repository|does not exist|access denied|Access denied`), ErrAccess},
 	{regexp.MustCompile(`Could not resolve host|Failed to connect|Connection (refused|timed out|reset|closed)|` +
 		`timed out|returned error: (429|5\d\d)|SSL|certificate|Host key verification failed|No route to host|` +
 		`Network is unreachable|kex_exchange|Operation too slow|Empty reply|unable to access`), ErrUnreachable},
@@ -38,8 +38,8 @@ func (f *fetch) typed(ctx context.Context, err error) error {
 		return err
 	}
 	if errors.Is(err, gitcmd.ErrMissingObject) || damage.MatchString(failed.Stderr) {
-		if found := f.findDamage(ctx); found != nil {
-			return fmt.Errorf("%w: remove it, the next fetch builds it anew: %w: %w", ErrDamaged, found, err)
+		if found := verify(ctx, f.repo); errors.Is(found, ErrDamaged) {
+			return fmt.Errorf("%w; git fetch said: %w", found, err)
 		}
 		return fmt.Errorf("%w: %w", ErrRemote, err)
 	}
@@ -52,14 +52,4 @@ func (f *fetch) typed(ctx context.Context, err error) error {
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrRemote, err)
-}
-
-// findDamage walks all that the refs of the mirror reach, without reading
-// blobs, if the repository has refs at all.
-func (f *fetch) findDamage(ctx context.Context) error {
-	err := f.repo.Command(ctx, "rev-list", "--objects", "--all", "--quiet").Run()
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }

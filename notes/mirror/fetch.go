@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -141,6 +142,11 @@ func (f *fetch) run(ctx context.Context, lock *os.File) error {
 	if err != nil {
 		return damageOr(err)
 	}
+	if f.o.Heads {
+		if err := f.askDefaultBranch(ctx); err != nil {
+			return err
+		}
+	}
 	err = f.transfer(ctx)
 	if errors.Is(err, ErrFormat) {
 		err = f.startOver(ctx, lock, err)
@@ -150,11 +156,6 @@ func (f *fetch) run(ctx context.Context, lock *os.File) error {
 	}
 	if err := f.settle(ctx, false); err != nil {
 		return err
-	}
-	if f.o.Heads {
-		if err := f.askDefaultBranch(ctx); err != nil {
-			return err
-		}
 	}
 	return f.summarize(ctx, before)
 }
@@ -226,6 +227,9 @@ func (f *fetch) askDefaultBranch(ctx context.Context) error {
 	if err != nil {
 		return f.typed(ctx, err)
 	}
+	if err := f.requireGitProtocol(); err != nil {
+		return err
+	}
 	for line := range strings.Lines(string(out)) {
 		value, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if branch, ok := strings.CutPrefix(value, "ref: refs/heads/"); ok && name == "HEAD" {
@@ -253,8 +257,31 @@ func (f *fetch) transfer(ctx context.Context) error {
 	if err := c.Run(); err != nil {
 		return f.typed(ctx, err)
 	}
+	return f.requireGitProtocol()
+}
+
+// requireGitProtocol looks into the trace of the last command for the protocol
+// version, which git notes when it speaks to a git server over http. Without
+// one it reads files by the old "dumb" way, in which any empty page stands
+// for a repository without refs, and would make us delete ours.
+func (f *fetch) requireGitProtocol() error {
+	if f.o.Remote.scheme == "ssh" || f.o.Remote.scheme == "file" {
+		return nil
+	}
+	trace, err := os.ReadFile(f.trace())
+	if err != nil {
+		return fmt.Errorf("reading git's trace: %w", err)
+	}
+	if !bytes.Contains(trace, []byte(`"negotiated-version"`)) {
+		return fmt.Errorf("%w: the server's answer is not git's smart protocol", ErrRemote)
+	}
+	if err := os.Remove(f.trace()); err != nil {
+		return fmt.Errorf("clearing git's trace: %w", err)
+	}
 	return nil
 }
+
+func (f *fetch) trace() string { return filepath.Join(f.m.tmp, "trace") }
 
 func (f *fetch) summarize(ctx context.Context, before map[string]gitcmd.OID) error {
 	heads, err := refMap(ctx, f.repo, "refs/heads/")
@@ -319,6 +346,7 @@ func (f *fetch) writeWebConfig() error {
 		// Git before 2.37 passes this over and resolves the name once more.
 		f.config = append(f.config, "http.curloptResolve="+remote.pin())
 	}
+	f.env = append(f.env, "GIT_TRACE2_EVENT="+f.trace(), "GIT_TRACE2_EVENT_NESTING=20")
 	if remote.rules.CAFile != "" {
 		f.env = append(f.env, "GIT_SSL_CAINFO="+remote.rules.CAFile)
 	}

@@ -40,7 +40,7 @@ var (
 	// ErrRemote: the remote answers, and cannot give what it advertises.
 	ErrRemote = errors.New("remote repository is broken")
 	// ErrDamaged: objects or files of the mirror are missing or corrupt. Remove
-	// it; the next fetch builds it anew.
+	// it; the next fetch builds it anew, but for archived tips.
 	ErrDamaged = errors.New("mirror is damaged")
 	// ErrFormat: the remote has another object format than the mirror, which
 	// holds history already. Remove it if the remote was really recreated.
@@ -178,6 +178,27 @@ func (m *Mirror) Maintain(ctx context.Context) error {
 		return fmt.Errorf("maintaining mirror: %w", damageOr(err))
 	}
 	return nil
+}
+
+// Verify walks all that the refs reach, commits and trees, and that their blobs
+// are there. The error is ErrDamaged if something is missing or corrupt. A
+// fetch looks at new history only: call Verify when reading the mirror fails
+// with gitcmd.ErrMissingObject.
+func (m *Mirror) Verify(ctx context.Context) error {
+	repo, err := m.Repo()
+	if err != nil {
+		return err
+	}
+	return verify(ctx, repo)
+}
+
+func verify(ctx context.Context, repo *gitcmd.Repo) error {
+	err := repo.Command(ctx, "rev-list", "--objects", "--all", "--quiet").Run()
+	var failed *gitcmd.Error
+	if errors.As(err, &failed) && failed.ExitCode > 0 {
+		return fmt.Errorf("%w: remove it, the next fetch builds it anew: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 func damageOr(err error) error {
