@@ -20,7 +20,7 @@ var failures = []struct {
 	{regexp.MustCompile(`returned error: 30\d|redirect`), ErrRefused},
 	{regexp.MustCompile(`could not read (Username|Password)|Authentication failed|Permission denied|` +
 		`Invalid username|returned error: (401|403|404|410)|[Rr]epository .*not found|not found:|` +
-		`does not appear to be a git repository|is this a git repository|does not exist|access denied|Access denied`), ErrAccess},
+		`does not appear to be a git repository|is this a git repository|does not exist|[Aa]ccess denied`), ErrAccess},
 	{regexp.MustCompile(`Could not resolve host|Failed to connect|Connection (refused|timed out|reset|closed)|` +
 		`timed out|returned error: (429|5\d\d)|SSL|certificate|Host key verification failed|No route to host|` +
 		`Network is unreachable|kex_exchange|Operation too slow|Empty reply|unable to access`), ErrUnreachable},

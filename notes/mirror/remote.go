@@ -98,9 +98,9 @@ var (
 )
 
 // Check returns the remote that rawURL names if the rules allow it, else an
-// error that is ErrRefused. It resolves host names, with a limit of ten
-// seconds: every address that a name has must be allowed, and the fetch uses
-// no other. Call it before each fetch.
+// error that is ErrRefused, or ErrUnreachable for a name without addresses. It
+// resolves names within ten seconds: every address that a name has must be
+// allowed, and the fetch connects to one of these. Call it before each fetch.
 func (r Rules) Check(ctx context.Context, rawURL string) (Remote, error) {
 	if err := checkText(rawURL); err != nil {
 		return Remote{}, err
