@@ -120,10 +120,17 @@ func uploadError(err error) error {
 	return readError(err)
 }
 
+// maxCommits is how many notes may be asked for at once (git-ai's
+// notes-backend-spec).
+const maxCommits = 100
+
 // ReadNotes implements the operation. Notes may be large: one at a time is in
 // memory.
 func (s *server) ReadNotes(ctx context.Context, in ReadNotesRequestObject) (ReadNotesResponseObject, error) {
 	org, commits := principal(ctx).Org, strings.Split(in.Params.Commits, ",")
+	if len(commits) > maxCommits {
+		return nil, respond.InvalidField("commits", "must be at most 100 commit ids")
+	}
 	if err := s.cfg.DB.Ping(ctx); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,6 +67,15 @@ type Config struct {
 //go:embed openapi.yaml
 var specYAML []byte
 
+// Spec returns openapi.yaml as it is served.
+func Spec() (*openapi3.T, error) {
+	spec, err := openapi3.NewLoader().LoadFromData(specYAML)
+	if err != nil {
+		return nil, fmt.Errorf("reading openapi.yaml: %w", err)
+	}
+	return spec, nil
+}
+
 // maxBodies bounds the memory that large bodies may take at once, in bytes.
 const maxBodies = 256 << 20
 
@@ -83,9 +93,9 @@ var _ StrictServerInterface = (*server)(nil)
 // New returns the handler of all of the API. It fails if openapi.yaml and the
 // table of permissions do not agree.
 func New(cfg Config) (http.Handler, error) {
-	spec, err := GetSpec()
+	spec, err := Spec()
 	if err != nil {
-		return nil, fmt.Errorf("reading openapi.yaml: %w", err)
+		return nil, err
 	}
 	ops, err := readOperations(spec)
 	if err != nil {

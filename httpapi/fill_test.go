@@ -1,0 +1,166 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// fill makes n receipts of an organisation in a few set-based statements, as
+// 200 people in 50 repositories leave them over 400 days: some repositories,
+// people and files are much busier than others, people work in a few
+// repositories each, and of 12 models each is in fashion for a while. Five
+// teams of 20 people, "team-0" to "team-4".
+func fill(t testing.TB, pool *pgxpool.Pool, org uuid.UUID, n int) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	run := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := conn.Exec(ctx, sql, args...); err != nil {
+			t.Fatalf("filling the database: %v\n%s", err, sql)
+		}
+	}
+	run(`SET work_mem = '256MB'`)
+	run(`SET maintenance_work_mem = '256MB'`)
+	run(`SELECT setseed(0.5)`)
+	indexes := takeIndexes(t, ctx, conn)
+	for _, table := range filled {
+		run(`ALTER TABLE ` + table + ` DISABLE TRIGGER USER`)
+	}
+	for _, statement := range fillStatements {
+		statement = strings.ReplaceAll(statement, "{n}", strconv.Itoa(n))
+		if strings.Contains(statement, "$1") {
+			run(statement, org)
+			continue
+		}
+		run(statement)
+	}
+	for _, index := range indexes {
+		run(index)
+	}
+	for _, table := range filled {
+		run(`ALTER TABLE ` + table + ` ENABLE TRIGGER USER`)
+	}
+	run(`VACUUM ANALYZE`)
+}
+
+var filled = []string{"receipts", "receipt_files", "receipt_commits", "prompts", "rollups"}
+
+// takeIndexes drops what is faster made anew and returns how.
+func takeIndexes(t testing.TB, ctx context.Context, conn *pgxpool.Conn) []string {
+	t.Helper()
+	rows, err := conn.Query(ctx, `SELECT i.indexname, i.indexdef FROM pg_indexes i
+		WHERE i.tablename = ANY($1) AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conname = i.indexname)`, filled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []string
+	var name, def string
+	var drops []string
+	_, err = pgx.ForEachRow(rows, []any{&name, &def}, func() error {
+		made, drops = append(made, def), append(drops, `DROP INDEX `+name)
+		return nil
+	})
+	for i := 0; err == nil && i < len(drops); i++ {
+		_, err = conn.Exec(ctx, drops[i])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+var models = []string{"claude-3-opus", "claude-3-5-sonnet", "gpt-4o", "claude-3-7-sonnet", "gemini-1.5-pro", "claude-sonnet-4",
+	"gpt-5", "claude-opus-4-1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5-codex", "claude-opus-4-6"}
+
+var providers = []string{"claude", "claude", "copilot", "claude", "gemini", "claude", "copilot", "claude", "claude", "gemini", "codex", "claude"}
+
+func array(list []string) string { return "ARRAY['" + strings.Join(list, "','") + "']" }
+
+var fillStatements = []string{
+	`INSERT INTO repos (id, org_id, name) SELECT md5('repo' || i)::uuid, $1, 'repo-' || i FROM generate_series(0, 49) i`,
+	`INSERT INTO teams (id, org_id, name) SELECT md5('team' || i)::uuid, $1, 'team-' || i FROM generate_series(0, 4) i`,
+	`INSERT INTO team_members (org_id, team_id, email)
+	SELECT $1, md5('team' || i / 20)::uuid, 'dev' || i * 2 || '@example.com' FROM generate_series(0, 99) i`,
+	`CREATE TEMP TABLE words AS SELECT i, substr('bakedilofumanepiroshutavewixoyuzaq', 1 + (i * 7) % 30, 3) ||
+		substr('etarinosulymbergackponth', 1 + (i * 5) % 21, 3) || (i % 97)::text AS word FROM generate_series(0, 1999) i`,
+	// Numbers first, names after: random() is drawn once per column and row.
+	`CREATE TEMP TABLE drawn AS
+	SELECT i, u, (50 * power(('x' || substr(md5(u || '/' || k), 1, 6))::bit(24)::int / 16777216.0, 1.6))::int % 50 AS repo,
+	       x, least(11, (x * 9)::int + (4 * power(m, 2))::int) AS model, cost, files, src, cur,
+	       concat_ws(' ', w[1 + w1], w[1 + w2], w[1 + w3], w[1 + w4], w[1 + w5], w[1 + w6]) AS words
+	FROM (SELECT i, (199 * power(random(), 1.7))::int AS u, (3.9 * power(random(), 1.5))::int AS k,
+	             power(random(), 0.6) AS x, random() AS m, random() AS cost, 1 + (2.5 * power(random(), 2))::int AS files,
+	             random() AS src, random() AS cur,
+	             (1999 * power(random(), 2.5))::int AS w1, (1999 * power(random(), 2.5))::int AS w2,
+	             (1999 * power(random(), 2.5))::int AS w3, (1999 * power(random(), 2.5))::int AS w4,
+	             (1999 * power(random(), 2.5))::int AS w5, (1999 * power(random(), 2.5))::int AS w6
+	      FROM generate_series(1, {n}) i) d, (SELECT array_agg(word ORDER BY i) AS w FROM words) v`,
+	`INSERT INTO receipts (org_id, id, repo_id, repo, ref, commit_hash, blob, notes_commit, content_hash, current, source,
+		format_version, provider, model, session_id, prompt_number, prompt_id, prompt_summary, response_summary, prompt_hash,
+		cost_usd, cost_reported_usd, cost_basis, input_tokens, output_tokens, user_name, user_email, file_path, line_start,
+		line_end, files, timestamp, timestamp_basis, day, parent_receipt_id, conversation_turns, conversation_bytes)
+	SELECT $1, 'r-' || i, md5('repo' || repo)::uuid, 'repo-' || repo,
+	       CASE WHEN src < 0.82 THEN 'refs/notes/blameprompt' ELSE 'refs/notes/ai' END, md5(repo || 'c' || i / 3) || '00000000',
+	       md5('b' || i) || '00000000', md5('n' || i / 10) || '00000000', '\x00', cur < 0.93,
+	       CASE WHEN src < 0.8 THEN 'blameprompt' WHEN src < 0.98 THEN 'git-ai' ELSE 'api' END, '1.0.1',
+	       (` + array(providers) + `)[1 + model], (` + array(models) + `)[1 + model], 's-' || i / 20, i % 20, md5('p' || (i * 3) / 4)::uuid,
+	       words, 'done', md5(i::text),
+	       round((cost * cost * 2)::numeric, 4), round((cost * cost * 2)::numeric, 4), 'reported', (cost * 9000)::int, (cost * 900)::int,
+	       'Dev ' || u, 'dev' || u || '@example.com', 'src/main.go', 1, 20, files, t.at, 'client', (t.at AT TIME ZONE 'UTC')::date, '', 4, 900
+	FROM drawn, LATERAL (SELECT timestamptz '2026-07-01' - interval '400 days' * (1 - x) AS at) t ORDER BY t.at`,
+	`INSERT INTO receipt_files (org_id, receipt_id, position, path, line_start, line_end, blob_hash)
+	SELECT $1, 'r-' || i, f, 'src/mod' || file % 20 || '/file' || file || '_' || repo || '.go', 1, 20, ''
+	FROM drawn, generate_series(1, files) f, LATERAL (SELECT (400 * power(random(), 3))::int AS file WHERE i + f > 0) p`,
+	`INSERT INTO receipt_commits (org_id, receipt_id, repo_id, ref, commit, blob, position, content_hash, first_noted_at, noted_at,
+		notes_commit, current)
+	SELECT org_id, id, repo_id, ref, commit_hash, blob, 0, content_hash, timestamp, timestamp, notes_commit, current FROM receipts
+	WHERE org_id = $1`,
+	// One receipt in 500 stands in another repository as well.
+	`INSERT INTO receipt_commits (org_id, receipt_id, repo_id, ref, commit, blob, position, content_hash, first_noted_at, noted_at,
+		notes_commit, current)
+	SELECT org_id, id, md5('repo' || (hashtext(id) & 7))::uuid, ref, md5('x' || id) || '00000000', blob, 0, content_hash, timestamp,
+	       timestamp, notes_commit, current
+	FROM receipts WHERE org_id = $1 AND hashtext(id) % 500 = 0`,
+	`INSERT INTO receipt_repos SELECT DISTINCT c.org_id, c.receipt_id, c.repo_id, r.timestamp
+	FROM receipt_commits c JOIN receipts r ON r.org_id = c.org_id AND r.id = c.receipt_id AND r.repo_id <> c.repo_id
+	WHERE c.org_id = $1 AND hashtext(c.receipt_id) % 500 = 0`,
+	`INSERT INTO prompts (org_id, prompt_id, provider, session_id, prompt_number, receipts, receipt_id, repo_id, model, user_email,
+		source, timestamp, day, current, cost_usd, input_tokens, output_tokens)
+	SELECT DISTINCT ON (prompt_id) org_id, prompt_id, provider, session_id, prompt_number, count(*) OVER (PARTITION BY prompt_id),
+	       id, repo_id, model, user_email, source, timestamp, day, current, cost_usd, input_tokens, output_tokens
+	FROM receipts WHERE org_id = $1 ORDER BY prompt_id, cost_usd DESC, id`,
+	// What the triggers would have summed up.
+	`INSERT INTO rollups (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd, input_tokens, output_tokens)
+	SELECT $1, e.dimension, e.repo_id, e.key, e.key2, d.day, sum(d.receipts), sum(d.current), sum(d.prompts), sum(d.cost),
+	       sum(d.input), sum(d.output)
+	FROM (SELECT repo_id, day, user_email, provider, model, source, count(*) AS receipts, count(*) FILTER (WHERE current) AS current,
+	             0 AS prompts, 0::numeric AS cost, 0::numeric AS input, 0::numeric AS output
+	      FROM receipts WHERE org_id = $1 GROUP BY 1, 2, 3, 4, 5, 6
+	      UNION ALL
+	      SELECT repo_id, day, user_email, provider, model, source, 0, 0, count(*), sum(cost_usd), sum(input_tokens), sum(output_tokens)
+	      FROM prompts WHERE org_id = $1 GROUP BY 1, 2, 3, 4, 5, 6) d,
+	     rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
+	GROUP BY 2, 3, 4, 5, 6 ORDER BY 2, 3, 4, 5, 6`,
+	`DROP TABLE drawn, words`,
+}
+
+// count is the single number that a query answers.
+func count(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) (n int) {
+	t.Helper()
+	if err := pool.QueryRow(context.Background(), sql, args...).Scan(&n); err != nil {
+		t.Fatal(fmt.Errorf("%w\n%s", err, sql))
+	}
+	return n
+}
