@@ -199,7 +199,8 @@ func (a *app) inOrg(ctx context.Context, fn func(ctx context.Context, s *session
 	return a.inSession(ctx, func(ctx context.Context, s *session) error {
 		org, err := s.db.OrgByName(ctx, a.org)
 		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("there is no organisation %q; see \"blamepromptd org list\"", a.org)
+			return fmt.Errorf("there is no organisation %q; see \"blamepromptd org list\". The first start of the daemon "+
+				"(\"blamepromptd serve\") makes \"default\" and its admin key", a.org)
 		}
 		if err != nil {
 			return err

@@ -59,6 +59,8 @@ type patient struct {
 	// database and db are nil when the database cannot be reached.
 	database *database
 	db       *store.DB
+	// migrated says that the database has all of this program's tables.
+	migrated bool
 }
 
 func newDoctor(a *app) *cobra.Command {
@@ -108,9 +110,12 @@ func (p *patient) examine(ctx context.Context) []finding {
 		return all
 	}
 	all = append(all, p.checkClock(ctx))
+	if !p.migrated {
+		return all
+	}
 	orgs, err := p.db.Orgs(ctx)
 	if err != nil {
-		return append(all, finding{"organisations", fail, err.Error(), "run \"blamepromptd migrate\", or start the daemon once"})
+		return append(all, finding{"organisations", fail, err.Error(), "look at the database's log"})
 	}
 	for _, org := range orgs {
 		all = append(all, p.checkOrg(ctx, org)...)
@@ -234,6 +239,7 @@ func (p *patient) checkServer(ctx context.Context) []finding {
 		all = append(all, finding{"migrations", warn, fmt.Sprintf("the database is at %d of %d", health.Schema, health.WantSchema),
 			"run \"blamepromptd migrate\", or start the daemon"})
 	default:
+		p.migrated = true
 		all = append(all, finding{Check: "migrations", Verdict: good, Text: fmt.Sprintf("at %d", health.Schema)})
 	}
 	return all
