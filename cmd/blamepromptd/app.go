@@ -199,12 +199,19 @@ func (a *app) inOrg(ctx context.Context, fn func(ctx context.Context, s *session
 	return a.inSession(ctx, func(ctx context.Context, s *session) error {
 		org, err := s.db.OrgByName(ctx, a.org)
 		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("there is no organisation %q; see \"blamepromptd org list\". The first start of the daemon "+
-				"(\"blamepromptd serve\") makes \"default\" and its admin key", a.org)
+			return noOrg(a.org)
 		}
 		if err != nil {
 			return err
 		}
 		return fn(ctx, s, access.CLI(org.ID))
 	})
+}
+
+func noOrg(name string) error {
+	if name == "default" {
+		return errors.New("there is no organisation \"default\": the first start of the daemon (\"blamepromptd serve\") " +
+			"makes it and shows its admin key; others need --org")
+	}
+	return fmt.Errorf("there is no organisation %q; see \"blamepromptd org list\"", name)
 }

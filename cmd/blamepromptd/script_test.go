@@ -41,6 +41,7 @@ const patience = time.Minute
 //	                    on a first start, $KEY
 //	halt                ends the daemon with SIGTERM and wants exit code 0
 //	crash               ends the daemon with SIGKILL
+//	usekey FILE         sets $KEY to the key in FILE
 //	githost             serves $WORK/remotes over HTTP; sets $GIT
 //	api METHOD PATH [FILE]
 //	                    asks the API with $KEY; prints the status and the body
@@ -62,6 +63,7 @@ func TestScripts(t *testing.T) {
 			"halt":     cmdHalt,
 			"crash":    cmdCrash,
 			"githost":  cmdGitHost,
+			"usekey":   cmdUseKey,
 			"api":      cmdAPI,
 			"receipts": cmdReceipts,
 			"webhook":  cmdWebhook,
@@ -195,6 +197,11 @@ func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
 	if err := d.end(syscall.SIGKILL); err == nil {
 		ts.Fatalf("the daemon ended by itself")
 	}
+}
+
+func cmdUseKey(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 1, "usekey FILE")
+	ts.Setenv("KEY", strings.TrimSpace(ts.ReadFile(args[0])))
 }
 
 func cmdGitHost(ts *testscript.TestScript, neg bool, args []string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/blameprompt/enterprise/hooks/forge"
@@ -36,7 +38,7 @@ func showWebhook(w store.WebhookSecret) webhookShown {
 
 func newWebhook(a *app) *cobra.Command {
 	return group("webhook", "Webhooks", group("secret", "Secrets that forges sign webhooks with",
-		newWebhookSecretCreate(a), newWebhookSecretList(a)))
+		newWebhookSecretCreate(a), newWebhookSecretList(a), newWebhookSecretRevoke(a)))
 }
 
 func newWebhookSecretCreate(a *app) *cobra.Command {
@@ -132,6 +134,34 @@ func newWebhookSecretList(a *app) *cobra.Command {
 					rows[i] = []string{w.ID.String(), w.Forge, when(&w.CreatedAt), when(w.RevokedAt)}
 				}
 				return a.print(shown, []string{"ID", "FORGE", "CREATED (UTC)", "REVOKED"}, rows)
+			})
+		},
+	}
+}
+
+func newWebhookSecretRevoke(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke ID",
+		Short: "End a webhook secret at once",
+		Args:  exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := uuid.Parse(args[0])
+			if err != nil {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("%q is not a secret's id; see \"webhook secret list\"", args[0])}
+			}
+			return a.inOrg(cmd.Context(), func(ctx context.Context, s *session, by access.Principal) error {
+				err := s.db.RevokeWebhookSecret(ctx, by, id)
+				if errors.Is(err, store.ErrNotFound) {
+					return fmt.Errorf("organisation %s has no webhook secret %s; see \"blamepromptd webhook secret list\"", a.org, id)
+				}
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(map[string]string{"revoked": id.String()})
+				}
+				fmt.Fprintf(a.stdout, "Webhook secret %s is revoked.\n", id)
+				return nil
 			})
 		},
 	}
