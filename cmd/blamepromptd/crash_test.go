@@ -234,8 +234,10 @@ func TestTwoDaemonsAndAStormOfDeliveriesLoseAndDoubleNothing(t *testing.T) {
 	db := storetest.OpenDSN(t, dsn)
 	org := storetest.MustOrg(t, db, "acme")
 	storetest.MustRepo(t, db, org, "backend", remote.Dir)
-	first := begin(t, t.TempDir(), dsn, filepath.Dir(remote.Dir)).ready()
-	second := begin(t, t.TempDir(), dsn, filepath.Dir(remote.Dir)).ready()
+	// Daemons that share a database share the key of its secrets.
+	seal := "BLAMEPROMPT_SEAL_KEY_FILE=" + filepath.Join(t.TempDir(), "seal.key")
+	first := begin(t, t.TempDir(), dsn, filepath.Dir(remote.Dir), seal).ready()
+	second := begin(t, t.TempDir(), dsn, filepath.Dir(remote.Dir), seal).ready()
 	key := storetest.MustKey(t, db, org, access.Admin)
 	secret := first.webhookSecret(key)
 

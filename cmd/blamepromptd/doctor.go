@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/blameprompt/enterprise/hooks/forge"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/mirror"
 	"github.com/blameprompt/enterprise/store"
@@ -419,6 +420,12 @@ func (p *patient) checkWebhooks(ctx context.Context, org store.Org) finding {
 	for _, secret := range secrets {
 		if secret.RevokedAt == nil {
 			valid++
+		}
+	}
+	for _, f := range forge.Names() {
+		if _, _, err := p.db.OpenWebhookSecrets(ctx, org.Name, string(f)); err != nil {
+			return finding{name, fail, err.Error(), "give every daemon on the database the same " + p.cfg.sealKeyFile() +
+				", or make new secrets"}
 		}
 	}
 	if valid == 0 {
