@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -175,7 +177,27 @@ func checkValue(schema *openapi3.Schema, value any) []respond.Field {
 	if err := schema.VisitJSON(value, openapi3.MultiErrors()); err != nil {
 		bad = schemaFields(err)
 	}
+	bad = append(bad, unknownFields(schema, "", value)...)
 	return append(bad, nulFields("", value)...)
+}
+
+// unknownFields finds members that a closed schema does not have. The checker
+// finds them too but does not say where.
+func unknownFields(schema *openapi3.Schema, path string, value any) []respond.Field {
+	members, ok := value.(map[string]any)
+	if !ok || schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has {
+		return nil
+	}
+	var bad []respond.Field
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		at := strings.TrimPrefix(path+"."+shorten(name), ".")
+		if known, ok := schema.Properties[name]; ok {
+			bad = append(bad, unknownFields(known.Value, at, members[name])...)
+			continue
+		}
+		bad = append(bad, respond.Field{Field: at, Problem: "is not a member that this operation knows"})
+	}
+	return bad
 }
 
 func schemaFields(err error) []respond.Field {
@@ -188,6 +210,8 @@ func schemaFields(err error) []respond.Field {
 			out = append(out, schemaFields(e)...)
 		}
 		return out
+	case errors.As(err, &one) && one.SchemaField == "properties":
+		return nil
 	case errors.As(err, &one):
 		return []respond.Field{{Field: pathOf(one.JSONPointer()), Problem: shorten(one.Reason)}}
 	}

@@ -1,0 +1,326 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/blameprompt/enterprise/httpapi"
+	"github.com/blameprompt/enterprise/httpapi/auth"
+	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/storetest"
+)
+
+// things are what the first organisation has, for paths to name.
+type things struct{ repo, receipt, commit, key, secret string }
+
+func (w *world) makeThings() things {
+	w.t.Helper()
+	w.seed()
+	repo := storetest.MustRepo(w.t, w.db, w.org, "fetched", "https://git.example.com/fetched.git")
+	var key struct{ Key struct{ ID string } }
+	w.post(w.admin, "/api/v1/keys", map[string]any{"name": "laptop", "scopes": []string{"read"}}).want(201).into(&key)
+	var secret struct {
+		WebhookSecret struct{ ID string } `json:"webhook_secret"`
+	}
+	w.post(w.admin, "/api/v1/webhook-secrets", map[string]any{"forge": "github"}).want(201).into(&secret)
+	w.post(w.ingest, "/worker/notes/upload", map[string]any{"entries": []any{map[string]any{"commit_sha": commitA, "content": "x"}}}).want(200)
+	return things{repo: repo.ID.String(), receipt: "r1", commit: commitA, key: key.Key.ID, secret: secret.WebhookSecret.ID}
+}
+
+// probe is how an operation is asked in the walk: with names of the first
+// organisation's things, and what a key of another one that may do everything
+// gets.
+type probe struct {
+	path    func(th things) string
+	body    any
+	foreign int
+}
+
+func fixed(path string) func(things) string { return func(things) string { return path } }
+
+// probes has every operation of openapi.yaml that needs a key.
+var probes = map[string]probe{
+	"listReceipts": {fixed("/api/v1/receipts"), nil, 200},
+	"postReceipts": {fixed("/api/v1/receipts?repo=backend"), []any{map[string]any{"id": "r1", "model": "stolen"}}, 200},
+	"getReceipt":   {func(th things) string { return "/api/v1/receipts/" + th.receipt }, nil, 404},
+	"getAnalytics": {fixed("/api/v1/analytics"), nil, 200},
+	"listRepos":    {fixed("/api/v1/repos"), nil, 200},
+	"addRepo":      {fixed("/api/v1/repos"), map[string]any{"name": "fetched", "url": "https://git.example.com/mine.git"}, 201},
+	"getRepo":      {func(th things) string { return "/api/v1/repos/" + th.repo }, nil, 404},
+	"removeRepo":   {func(th things) string { return "/api/v1/repos/" + th.repo }, nil, 404},
+	"syncRepo":     {func(th things) string { return "/api/v1/repos/" + th.repo + "/sync" }, nil, 404},
+	"getCommit": {func(th things) string { return "/api/v1/repos/" + th.repo + "/commits/" + th.commit }, nil,
+		404},
+	"listFindings":        {func(th things) string { return "/api/v1/repos/" + th.repo + "/findings" }, nil, 404},
+	"getOrg":              {fixed("/api/v1/org"), nil, 200},
+	"updateOrg":           {fixed("/api/v1/org"), map[string]any{"store_conversations": true}, 200},
+	"listKeys":            {fixed("/api/v1/keys"), nil, 200},
+	"createKey":           {fixed("/api/v1/keys"), map[string]any{"name": "k", "scopes": []string{"admin"}}, 201},
+	"revokeKey":           {func(th things) string { return "/api/v1/keys/" + th.key }, nil, 404},
+	"listAudit":           {fixed("/api/v1/audit"), nil, 200},
+	"listWebhookSecrets":  {fixed("/api/v1/webhook-secrets"), nil, 200},
+	"createWebhookSecret": {fixed("/api/v1/webhook-secrets"), map[string]any{"forge": "gitea"}, 201},
+	"revokeWebhookSecret": {func(th things) string { return "/api/v1/webhook-secrets/" + th.secret }, nil, 404},
+	"uploadNotes": {fixed("/worker/notes/upload"),
+		map[string]any{"entries": []any{map[string]any{"commit_sha": commitA, "content": "stolen"}}}, 200},
+	"readNotes":      {fixed("/worker/notes?commits=" + commitB), nil, 200},
+	"getMe":          {fixed("/api/me"), nil, 200},
+	"syncActivities": {fixed("/api/sync"), map[string]any{"activities": []any{}}, 200},
+}
+
+// operations of openapi.yaml: id -> method and scope.
+func (w *world) operations() map[string][2]string {
+	ops := map[string][2]string{}
+	for _, item := range w.spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			scope, _ := op.Extensions["x-scope"].(string)
+			ops[op.OperationID] = [2]string{method, scope}
+		}
+	}
+	return ops
+}
+
+func TestEveryOperationIsProbed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for id, op := range w.operations() {
+		if _, ok := probes[id]; !ok && op[1] != "public" {
+			t.Errorf("operation %s is not in the table of probes: nobody knows what a foreign key gets", id)
+		}
+	}
+}
+
+func TestNoOperationAnswersWithoutAKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	th := w.makeThings()
+	for id, op := range w.operations() {
+		p, ok := probes[id]
+		if !ok {
+			continue
+		}
+		for name, key := range map[string]string{"no key": "", "an unknown key": "bpe_" + strings.Repeat("a", 43), "nonsense": "nonsense"} {
+			got := w.do(call{method: op[0], path: p.path(th), body: p.body, key: key})
+			if got.status != 401 || got.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s with %s: status %d, want 401 with a challenge", id, name, got.status)
+			}
+		}
+	}
+}
+
+func TestNoOperationAnswersAKeyOfTooLittleScope(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	th := w.makeThings()
+	keys := map[string]string{"ingest": w.ingest, "read": w.read, "write": w.write}
+	for id, op := range w.operations() {
+		p, ok := probes[id]
+		if !ok {
+			continue
+		}
+		for scope, key := range keys {
+			allowed := op[1] == "any" || strings.Contains(op[1], scope) || (scope == "write" && strings.Contains(op[1], "read"))
+			got := w.do(call{method: op[0], path: p.path(th), body: p.body, key: key})
+			if !allowed && (got.status != 403 || !strings.Contains(got.problem().Detail, op[1])) {
+				t.Errorf("%s with scope %s: status %d, want 403 that names %s: %s", id, scope, got.status, op[1], got.body)
+			}
+			if allowed && (got.status == 401 || got.status == 403) {
+				t.Errorf("%s with scope %s: status %d, want it allowed", id, scope, got.status)
+			}
+		}
+	}
+}
+
+// TestAForeignKeyNeitherSeesNorChanges walks every operation with a key that
+// may do everything in another organisation, and compares all that the first
+// organisation holds before and after.
+func TestAForeignKeyNeitherSeesNorChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	th := w.makeThings()
+	before := w.dump()
+	ops := w.operations()
+	for _, id := range sortedIDs() {
+		p := probes[id]
+		got := w.do(call{method: ops[id][0], path: p.path(th), body: p.body, key: w.foreignAdmin})
+		if got.status != p.foreign {
+			t.Errorf("%s with a foreign key: status %d, want %d: %s", id, got.status, p.foreign, got.body)
+		}
+		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, "ann@example.com", "backend-secret", "web/app"} {
+			if strings.Contains(string(got.body), mine) {
+				t.Errorf("%s shows a foreign key %s: %s", id, mine, got.body)
+			}
+		}
+	}
+	if diff := cmp.Diff(before, w.dump()); diff != "" {
+		t.Errorf("a foreign key changed rows (-before +after):\n%s", diff)
+	}
+}
+
+func sortedIDs() []string {
+	var ids []string
+	for id := range probes {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	return ids
+}
+
+// dump is every row of the first organisation, as text by table.
+func (w *world) dump() map[string][]string {
+	w.t.Helper()
+	ctx := context.Background()
+	tables, err := w.db.Pool().Query(ctx, `SELECT table_name || CASE column_name WHEN 'id' THEN ' id' ELSE ' org_id' END
+		FROM information_schema.columns WHERE table_schema = 'public' AND (column_name = 'org_id' OR table_name = 'orgs' AND column_name = 'id')`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var list []string
+	for tables.Next() {
+		var s string
+		if err := tables.Scan(&s); err != nil {
+			w.t.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	out := map[string][]string{}
+	for _, entry := range list {
+		table, column, _ := strings.Cut(entry, " ")
+		var rows []string
+		err := w.db.Pool().QueryRow(ctx, fmt.Sprintf(`SELECT coalesce(array_agg((to_jsonb(t) - 'last_used_at')::text ORDER BY to_jsonb(t)::text), '{}')
+			FROM %s t WHERE %s = $1`, table, column), w.org.ID).Scan(&rows)
+		if err != nil {
+			w.t.Fatalf("%s: %v", table, err)
+		}
+		out[table] = rows
+	}
+	if len(out) < 15 {
+		w.t.Fatalf("only %d tables have an organisation", len(out))
+	}
+	return out
+}
+
+func TestARevokedKeyDies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var made struct {
+		Key    struct{ ID, Prefix string }
+		Secret string
+	}
+	w.post(w.admin, "/api/v1/keys", map[string]any{"name": "laptop", "scopes": []string{"read"}, "expires_at": "2999-01-01T00:00:00Z"}).
+		want(201).into(&made)
+	if !strings.HasPrefix(made.Secret, made.Key.Prefix) || !strings.HasPrefix(made.Secret, store.KeyPrefix) {
+		t.Errorf("secret %q and prefix %q do not fit", made.Secret, made.Key.Prefix)
+	}
+	w.get(made.Secret, "/api/v1/org").want(200)
+	if list := w.get(w.admin, "/api/v1/keys").want(200); strings.Contains(string(list.body), made.Secret) {
+		t.Error("the list of keys shows a secret")
+	}
+	w.do(call{method: "DELETE", path: "/api/v1/keys/" + made.Key.ID, key: w.admin}).want(204)
+	w.get(made.Secret, "/api/v1/org").want(401)
+	w.do(call{method: "DELETE", path: "/api/v1/keys/" + made.Key.ID, key: w.admin}).want(204)
+	var me struct{ Username string }
+	if w.get(w.admin, "/api/me").want(200).into(&me); me.Username != t.Name() {
+		t.Errorf("username %q, want the key's name", me.Username)
+	}
+}
+
+func TestAKeyRevokedElsewhereDiesWithinTheTTL(t *testing.T) {
+	t.Parallel()
+	clock := &clock{now: time.Now()}
+	w := newWorld(t, func(c *httpapi.Config) { c.Auth = auth.Config{Now: clock.time} })
+	keys, err := w.db.Keys(context.Background(), w.org.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.get(w.read, "/api/v1/org").want(200)
+	for _, k := range keys {
+		if _, err := w.db.RevokeKey(context.Background(), access.CLI(w.org.ID), k.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock.advance(auth.MaxTTL)
+	w.get(w.read, "/api/v1/org").want(401)
+}
+
+func TestAKeyThatAsksTooOftenWaits(t *testing.T) {
+	t.Parallel()
+	clock := &clock{now: time.Now()}
+	w := newWorld(t, func(c *httpapi.Config) { c.Auth = auth.Config{PerSecond: 0.5, Burst: 3, Now: clock.time} })
+	for range 3 {
+		w.get(w.read, "/api/v1/org").want(200)
+	}
+	// A body that never comes must not be waited for.
+	got := w.do(call{method: "GET", path: "/api/v1/org", key: w.read}).want(429)
+	if got.header.Get("Retry-After") != "2" || got.problem().Code != "rate_limited" {
+		t.Errorf("Retry-After %q: %s", got.header.Get("Retry-After"), got.body)
+	}
+	w.get(w.admin, "/api/v1/org").want(200)
+	clock.advance(2 * time.Second)
+	w.get(w.read, "/api/v1/org").want(200)
+}
+
+func TestAnAddressThatGuessesIsStoppedAndItsNeighboursAreNot(t *testing.T) {
+	t.Parallel()
+	clock := &clock{now: time.Now()}
+	w := newWorld(t, func(c *httpapi.Config) { c.Auth = auth.Config{Guesses: 3, Now: clock.time} })
+	w.get(w.read, "/api/v1/org").want(200)
+	for i := range 3 {
+		w.get(fmt.Sprintf("bpe_guess%d", i), "/api/v1/org").want(401)
+	}
+	w.get("bpe_guess3", "/api/v1/org").want(429)
+	w.get(w.read, "/api/v1/org").want(200)
+	clock.advance(auth.MaxTTL / 2)
+	w.get(w.read, "/api/v1/org").want(200)
+	clock.advance(2 * time.Second)
+	w.get("bpe_guess4", "/api/v1/org").want(401)
+}
+
+// clock is a clock that stands still until it is advanced.
+type clock struct {
+	now time.Time
+	mu  sync.Mutex
+}
+
+func (c *clock) time() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func TestKeysAreReadFromEitherHeaderButNotFromTwo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, test := range []struct {
+		header map[string]string
+		want   int
+	}{
+		{map[string]string{"Authorization": "Bearer " + w.read}, 200},
+		{map[string]string{"Authorization": "bearer  " + w.read}, 200},
+		{map[string]string{"X-API-Key": w.read}, 200},
+		{map[string]string{"X-API-Key": w.read, "Authorization": "Bearer " + w.read}, 200},
+		{map[string]string{"X-API-Key": w.read, "Authorization": "Bearer " + w.admin}, 401},
+		{map[string]string{"Authorization": "Basic " + w.read}, 401},
+		{map[string]string{"Authorization": "Bearer"}, 401},
+		{map[string]string{"X-API-Key": strings.Repeat("x", 5000)}, 401},
+		{map[string]string{"X-API-Key": "bpe_\x80"}, 401},
+	} {
+		if got := w.do(call{method: "GET", path: "/api/v1/org", header: test.header}); got.status != test.want {
+			t.Errorf("%v: status %d, want %d", test.header, got.status, test.want)
+		}
+	}
+}

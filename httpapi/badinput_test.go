@@ -1,0 +1,263 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/blameprompt/enterprise/httpapi"
+)
+
+func gzipped(t *testing.T, size int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := io.CopyN(z, zeros{}, int64(size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// TestBadInputIsNamed has what each hostile parameter, header and body gets:
+// a problem document with this status that names these fields.
+func TestBadInputIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.seed()
+	deep := strings.Repeat("[", 200_000)
+	json := map[string]string{"Content-Type": "application/json"}
+	for _, test := range []struct {
+		method, path string
+		body         any
+		header       map[string]string
+		status       int
+		fields       string
+	}{
+		// Parameters of lists.
+		{"GET", "/api/v1/receipts?limit=0", nil, nil, 400, "limit"},
+		{"GET", "/api/v1/receipts?limit=201", nil, nil, 400, "limit"},
+		{"GET", "/api/v1/receipts?limit=1e2", nil, nil, 400, "limit"},
+		{"GET", "/api/v1/receipts?limit=99999999999999999999", nil, nil, 400, "limit"},
+		{"GET", "/api/v1/receipts?limit=", nil, nil, 400, "limit"},
+		{"GET", "/api/v1/receipts?limit=1&limit=2", nil, nil, 400, "limit"},
+		{"GET", "/api/v1/receipts?cursor=%21", nil, nil, 400, "cursor"},
+		{"GET", "/api/v1/receipts?cursor=AAAA", nil, nil, 400, "cursor"},
+		{"GET", "/api/v1/receipts?cursor=" + strings.Repeat("A", 9000), nil, nil, 400, "cursor"},
+		{"GET", "/api/v1/receipts?from=yesterday", nil, nil, 400, "from"},
+		{"GET", "/api/v1/receipts?from=2026-02-30", nil, nil, 400, "from"},
+		{"GET", "/api/v1/receipts?from=2026-02-14T25:00:00Z", nil, nil, 400, "from"},
+		{"GET", "/api/v1/receipts?to=0000-00-00", nil, nil, 400, "to"},
+		{"GET", "/api/v1/receipts?from=2026-03-02&to=2026-02-01", nil, nil, 400, "to"},
+		{"GET", "/api/v1/receipts?from=99999-01-01", nil, nil, 400, "from"},
+		{"GET", "/api/v1/receipts?commit=12345", nil, nil, 400, "commit"},
+		{"GET", "/api/v1/receipts?commit=HEAD~1", nil, nil, 400, "commit"},
+		{"GET", "/api/v1/receipts?q=ab", nil, nil, 400, "q"},
+		{"GET", "/api/v1/receipts?q=a%00bc", nil, nil, 400, "q"},
+		{"GET", "/api/v1/receipts?q=%ff%fe%fd", nil, nil, 400, "q"},
+		{"GET", "/api/v1/receipts?q=" + strings.Repeat("x", 201), nil, nil, 400, "q"},
+		{"GET", "/api/v1/receipts?path=", nil, nil, 400, "path"},
+		{"GET", "/api/v1/receipts?source=svn", nil, nil, 400, "source"},
+		{"GET", "/api/v1/receipts?current=yes", nil, nil, 400, "current"},
+		{"GET", "/api/v1/receipts?min_cost=-1", nil, nil, 400, "min_cost"},
+		{"GET", "/api/v1/receipts?min_cost=NaN", nil, nil, 400, "min_cost"},
+		{"GET", "/api/v1/receipts?max_cost=1e9", nil, nil, 400, "max_cost"},
+		{"GET", "/api/v1/receipts?sort=cost;drop", nil, nil, 400, "query"},
+		{"GET", "/api/v1/receipts?sort=price", nil, nil, 400, "sort"},
+		{"GET", "/api/v1/receipts?repo=none", nil, nil, 400, "repo"},
+		{"GET", "/api/v1/receipts?repo=" + strings.Repeat("x&repo=", 50), nil, nil, 400, "repo"},
+		{"GET", "/api/v1/receipts?team=none", nil, nil, 400, "team"},
+		{"GET", "/api/v1/receipts?modle=gpt-5&usr=x", nil, nil, 400, "modle usr"},
+		{"GET", "/api/v1/receipts?limit=0&q=x&nonsense=1", nil, nil, 400, "limit nonsense q"},
+		{"GET", "/api/v1/receipts?%00=1", nil, nil, 400, ""},
+		{"GET", "/api/v1/receipts?a=%zz", nil, nil, 400, "query"},
+		{"GET", "/api/v1/receipts?limit=5", nil, map[string]string{"Accept": "text/csv"}, 400, "limit"},
+		{"GET", "/api/v1/receipts", nil, map[string]string{"Accept": "application/xml"}, 406, "Accept"},
+		{"GET", "/api/v1/analytics?group=day", nil, nil, 400, "group"},
+		{"GET", "/api/v1/analytics?from=1", nil, nil, 400, "from"},
+		{"GET", "/api/v1/repos?limit=1", nil, nil, 400, "limit"},
+		{"GET", "/api/v1/repos/backend/findings?severity=fatal", nil, nil, 400, "severity"},
+		{"GET", "/api/v1/audit?cursor=AAAAAAAAAAA", nil, nil, 400, "cursor"},
+		// Paths.
+		{"GET", "/api/v1/receipts/a%00b", nil, nil, 400, "id"},
+		{"GET", "/api/v1/receipts/%ff", nil, nil, 400, "id"},
+		{"GET", "/api/v1/receipts/" + strings.Repeat("x", 2001), nil, nil, 400, "id"},
+		{"GET", "/api/v1/receipts/none", nil, nil, 404, ""},
+		{"GET", "/api/v1/receipts/..%2F..%2Fetc%2Fpasswd", nil, nil, 404, ""},
+		{"GET", "/api/v1/repos/none", nil, nil, 404, ""},
+		{"GET", "/api/v1/repos/none/findings", nil, nil, 404, ""},
+		{"GET", "/api/v1/repos/backend/commits/abc", nil, nil, 400, "sha"},
+		{"GET", "/api/v1/repos/backend/commits/" + strings.Repeat("9", 40), nil, nil, 404, ""},
+		{"DELETE", "/api/v1/keys/1", nil, nil, 400, "id"},
+		{"DELETE", "/api/v1/keys/urn:uuid:01234567-89ab-7def-8123-456789abcdef", nil, nil, 400, "id"},
+		{"DELETE", "/api/v1/keys/01234567-89ab-7def-8123-456789abcdef", nil, nil, 404, ""},
+		{"GET", "/api/v2/receipts", nil, nil, 404, ""},
+		{"GET", "/", nil, nil, 404, ""},
+		{"PUT", "/api/v1/receipts", nil, nil, 405, ""},
+		{"POST", "/api/v1/receipts/r1", "{}", nil, 405, ""},
+		{"TRACE", "/api/v1/org", nil, nil, 405, ""},
+		// Receipts that are none.
+		{"POST", "/api/v1/receipts?repo=backend", "", nil, 400, "body"},
+		{"POST", "/api/v1/receipts?repo=backend", "not json", nil, 400, "body"},
+		{"POST", "/api/v1/receipts?repo=backend", "7", nil, 400, "body"},
+		{"POST", "/api/v1/receipts?repo=backend", `[{"id":"a"}`, nil, 400, "body"},
+		{"POST", "/api/v1/receipts?repo=backend", deep, nil, 400, "body"},
+		{"POST", "/api/v1/receipts", `[{"id":"a"}]`, nil, 400, "repo"},
+		{"POST", "/api/v1/receipts", `{"repo":" a","receipts":[{"id":"a"}]}`, nil, 400, "name"},
+		{"POST", "/api/v1/receipts?repo=b&commit=1234567", `[]`, nil, 400, "commit"},
+		{"POST", "/api/v1/receipts?repo=b", "[]", map[string]string{"Content-Encoding": "br"}, 415, "Content-Encoding"},
+		{"POST", "/api/v1/receipts?repo=b", "[]", map[string]string{"Content-Encoding": "gzip"}, 400, "body"},
+		{"POST", "/api/v1/receipts?repo=b", gzipped(t, 33<<20), map[string]string{"Content-Encoding": "gzip"}, 413, "body"},
+		{"POST", "/api/v1/receipts?repo=b", io.LimitReader(zeros{}, 33<<20), nil, 413, "body"},
+		// Bodies with a schema.
+		{"POST", "/api/v1/repos", "{}", map[string]string{"Content-Type": "text/plain"}, 415, "Content-Type"},
+		{"POST", "/api/v1/repos", "{}", map[string]string{"Content-Type": ""}, 415, "Content-Type"},
+		{"POST", "/api/v1/repos", "", json, 400, "body"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"https://h/x"} {}`, nil, 400, "body"},
+		{"POST", "/api/v1/repos", deep, nil, 400, "body"},
+		{"POST", "/api/v1/repos", `[]`, nil, 400, "body"},
+		{"POST", "/api/v1/repos", `{"name":"a"}`, nil, 400, "url"},
+		{"POST", "/api/v1/repos", `{"name":7,"url":"https://h.example.com/x"}`, nil, 400, "name"},
+		{"POST", "/api/v1/repos", `{"name":"a\u0000","url":"https://h.example.com/x"}`, nil, 400, "name"},
+		{"POST", "/api/v1/repos", `{"name":" a","url":"https://h.example.com/x"}`, nil, 400, "name"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"https://h.example.com/x","credential":{"user":"u"}}`, nil, 400, "credential.secret"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"https://h.example.com/x","notes_refs":["refs/notes/ai","refs/heads/x"]}`, nil, 400, "notes_refs[1]"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"https://h.example.com/x","notes_refs":["refs/notes/a:refs/heads/b"]}`, nil, 400, "notes_refs[0]"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"https://h.example.com/x","notes_refs":["refs/notes/*"]}`, nil, 400, "notes_refs[0]"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"--upload-pack=touch /tmp/x"}`, nil, 400, "url"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"ext::sh -c x"}`, nil, 400, "url"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"file:///etc"}`, nil, 400, "url"},
+		{"POST", "/api/v1/repos", `{"name":"a","url":"https://127.0.0.1/x"}`, nil, 400, "url"},
+		{"POST", "/api/v1/repos", `{"name":"backend","url":"https://h.example.com/x","bogus":1}`, nil, 400, "bogus"},
+		{"POST", "/api/v1/keys", `{"name":"k","scopes":[]}`, nil, 400, "scopes"},
+		{"POST", "/api/v1/keys", `{"name":"k","scopes":["read","root"]}`, nil, 400, "scopes[1]"},
+		{"POST", "/api/v1/keys", `{"name":"","scopes":["read"]}`, nil, 400, "name"},
+		{"POST", "/api/v1/keys", `{"name":"   ","scopes":["read"]}`, nil, 400, "name"},
+		{"POST", "/api/v1/keys", `{"name":"k","scopes":["read"],"expires_at":"tomorrow"}`, nil, 400, "expires_at"},
+		{"POST", "/api/v1/keys", `{"name":"k","scopes":["read"],"expires_at":"2020-01-01T00:00:00Z"}`, nil, 400, "expires_at"},
+		{"POST", "/api/v1/keys", io.LimitReader(zeros{}, 2<<20), json, 413, "body"},
+		{"PATCH", "/api/v1/org", `{}`, nil, 400, "body"},
+		{"PATCH", "/api/v1/org", `{"store_conversations":"yes"}`, nil, 400, "store_conversations"},
+		{"PATCH", "/api/v1/org", `{"name":"other"}`, nil, 400, "name"},
+		{"POST", "/api/v1/webhook-secrets", `{"forge":"svn"}`, nil, 400, "forge"},
+		{"POST", "/api/v1/webhook-secrets", `{"forge":"github","secret":"short"}`, nil, 400, "secret"},
+		{"POST", "/api/v1/repos/backend/sync", nil, nil, 409, ""},
+		// What other clients speak.
+		{"POST", "/api/sync", `{}`, nil, 400, "activities"},
+		{"POST", "/api/sync", `{"activities":{}}`, nil, 400, "activities"},
+		{"POST", "/api/sync", `{"activities":[7]}`, nil, 400, "activities[0]"},
+		{"POST", "/worker/notes/upload", `[]`, nil, 400, "body"},
+		{"POST", "/worker/notes/upload", `{}`, nil, 400, "entries"},
+		{"POST", "/worker/notes/upload", `{"entries":7}`, nil, 400, "body"},
+		{"POST", "/worker/notes/upload", `{"entries":[]} x`, nil, 400, "body"},
+		{"POST", "/worker/notes/upload", `{"entries":[{"commit_sha":"`, nil, 400, "body"},
+		{"GET", "/worker/notes/", nil, nil, 400, "commits"},
+		{"GET", "/worker/notes/?commits=abc", nil, nil, 400, "commits"},
+		{"GET", "/worker/notes/?commits=" + strings.Repeat(commitA+",", 100) + commitA, nil, nil, 400, "commits"},
+		{"POST", "/hooks/svn/acme", "{}", nil, 400, "forge"},
+		{"POST", "/hooks/github/" + strings.Repeat("x", 64), "{}", nil, 400, "org"},
+		{"POST", "/hooks/github/acme", "{}", nil, 401, ""},
+		{"GET", "/hooks/github/acme", nil, nil, 405, ""},
+	} {
+		name := test.method + " " + test.path[:min(len(test.path), 80)]
+		got := w.do(call{method: test.method, path: test.path, key: w.admin, body: test.body, header: test.header})
+		if got.status != test.status {
+			t.Errorf("%s %.60v: status %d, want %d: %.300s", name, test.body, got.status, test.status, got.body)
+			continue
+		}
+		p := got.problem()
+		if p.fields() != test.fields || p.Status != test.status || p.Code == "" || p.RequestID != got.header.Get("X-Request-Id") {
+			t.Errorf("%s %.60v: complains of %q, want %q: %.300s", name, test.body, p.fields(), test.fields, got.body)
+		}
+		for _, e := range p.Errors {
+			if e.Problem == "" {
+				t.Errorf("%s: nothing said of %q", name, e.Field)
+			}
+		}
+	}
+	if after := w.ids(""); after != "r6 r5 r4 r3 r2 r1" {
+		t.Errorf("after all this the receipts are %q", after)
+	}
+}
+
+func TestAMethodThatIsNotAllowedLearnsWhichAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if got := w.do(call{method: "DELETE", path: "/api/v1/receipts"}).want(405).header.Get("Allow"); got != "GET, POST" {
+		t.Errorf("Allow: %q, want GET, POST", got)
+	}
+	if got := w.do(call{method: "PUT", path: "/api/v1/repos/a%2Fb"}).want(405).header.Get("Allow"); got != "DELETE, GET" {
+		t.Errorf("Allow: %q, want DELETE, GET", got)
+	}
+}
+
+func TestASlowBodyDoesNotHoldUpTheServer(t *testing.T) {
+	t.Parallel()
+	s := httpapi.NewServer("", nil)
+	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
+		t.Errorf("a timeout or bound is not set: %+v", s)
+	}
+	w := newWorld(t)
+	// An unauthenticated upload is refused before its body is read.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.srv.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "POST /worker/notes/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
+	answer := make([]byte, len("HTTP/1.1 401"))
+	if _, err := io.ReadFull(conn, answer); err != nil || !strings.HasSuffix(string(answer), "401") {
+		t.Errorf("answered %q, %v, want 401", answer, err)
+	}
+}
+
+func TestAnAnswerCarriesItsHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, path := range []string{"/healthz", "/api/v1/org", "/nowhere"} {
+		got := w.do(call{method: "GET", path: path, key: w.read, header: map[string]string{"X-Request-Id": "from-the.proxy_1"}})
+		for name, want := range map[string]string{"X-Request-Id": "from-the.proxy_1", "X-Content-Type-Options": "nosniff",
+			"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"} {
+			if got.header.Get(name) != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got.header.Get(name), want)
+			}
+		}
+	}
+	got := w.do(call{method: "GET", path: "/healthz", header: map[string]string{"X-Request-Id": "two words"}})
+	if id := got.header.Get("X-Request-Id"); id == "two words" || id == "" {
+		t.Errorf("a wild request id became %q", id)
+	}
+}
+
+func TestHEADIsGETWithoutABody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	resp, err := http.Head(w.srv.URL + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("status %d, want 200", resp.StatusCode)
+	}
+}
