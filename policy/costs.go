@@ -70,9 +70,9 @@ func (c *costRule) covers(v *view, scope *Scope, s spending) bool {
 }
 
 func (c *costRule) finding(s spending, total push.Decimal) push.Finding {
-	account, unit := s.account, "day"
+	account, unit, on := s.account, "day", "on"
 	if c.monthly {
-		unit = "month"
+		unit, on = "month", "in"
 	}
 	next := fmt.Sprintf("Ask an administrator for a waiver or a higher limit, or push when the %s is over.", unit)
 	if c.touched {
@@ -82,8 +82,8 @@ func (c *costRule) finding(s spending, total push.Decimal) push.Finding {
 		Account: &account,
 		Limit:   c.limit.Dollars() + " per " + unit,
 		Found:   fmt.Sprintf("%s, %s of it new", total.Dollars(), s.added.Dollars()),
-		Message: fmt.Sprintf("With this push %s has spent %s in %s; the limit per %s is %s.",
-			owner(c.per, s.name), total.Dollars(), account.Period, unit, c.limit.Dollars()),
+		Message: fmt.Sprintf("With this push %s has spent %s %s %s; the limit per %s is %s.",
+			owner(c.per, s.name), total.Dollars(), on, account.Period, unit, c.limit.Dollars()),
 		Next: next,
 	}
 }
@@ -229,7 +229,8 @@ func readMaxCostPerPrompt(o *object) judge {
 func (p *promptRule) judge(_ context.Context, v *view, r *report) {
 	for _, one := range v.prompts() {
 		if one.cost.Cmp(p.limit) <= 0 {
-			continue
+			// They are sorted: the others cost less.
+			break
 		}
 		r.violated(one.receipt.commit, push.Finding{
 			Receipt: one.receipt.ID,
@@ -250,7 +251,7 @@ type prompt struct {
 	receipt *receipt
 }
 
-// prompts are those of the view, in the order of the push.
+// prompts are those of the view, the dearest first.
 func (v *view) prompts() []prompt {
 	if v.promptSet != nil {
 		return v.promptSet
@@ -271,6 +272,7 @@ func (v *view) prompts() []prompt {
 			list[place] = prompt{cost: cost, receipt: r}
 		}
 	}
+	slices.SortStableFunc(list, func(a, b prompt) int { return b.cost.Cmp(a.cost) })
 	v.promptSet = list
 	return list
 }

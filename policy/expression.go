@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/interpreter"
@@ -67,8 +68,7 @@ func (rule *expressionRule) compile() (problems []string, err error) {
 	ast, issues := env.Compile(rule.text)
 	if issues.Err() != nil {
 		for _, e := range issues.Errors() {
-			place := fmt.Sprintf("line %d, column %d: ", e.Location.Line(), e.Location.Column()+1)
-			problems = append(problems, place+oneLine(e.Message))
+			problems = append(problems, place(e.Location)+oneLine(e.Message))
 		}
 		return problems, nil
 	}
@@ -80,6 +80,14 @@ func (rule *expressionRule) compile() (problems []string, err error) {
 		return []string{"makes an object; only lists and maps can be made"}, nil
 	}
 	return nil, rule.plan(env, ast)
+}
+
+// place is where an error is; the compiler gives none for limits of the whole.
+func place(l common.Location) string {
+	if l.Line() < 1 {
+		return ""
+	}
+	return fmt.Sprintf("line %d, column %d: ", l.Line(), l.Column()+1)
 }
 
 func (rule *expressionRule) plan(env *cel.Env, ast *cel.Ast) error {
@@ -166,17 +174,19 @@ func reason(err error) string {
 }
 
 func (rule *expressionRule) finding(c *commit) push.Finding {
-	f := push.Finding{
-		Limit:   quote(oneLine(rule.text)),
-		Found:   "false",
-		Message: "The push does not meet the policy's expression.",
-		Next:    "Read the expression, change the push so that it is true, or ask an administrator for a waiver.",
-	}
+	subject := "The push"
 	if c != nil {
-		f.Message = "Commit " + short(c.OID) + " does not meet the policy's expression."
+		subject = "Commit " + short(c.OID)
+	}
+	expression := quote(oneLine(rule.text))
+	f := push.Finding{
+		Limit:   expression,
+		Found:   "false",
+		Message: subject + " does not meet the expression " + expression + ".",
+		Next:    "Change the push so that the expression is true, or ask an administrator for a waiver.",
 	}
 	if rule.message != "" {
-		f.Message += " " + rule.message
+		f.Message = subject + " does not meet the policy. " + rule.message
 	}
 	return f
 }

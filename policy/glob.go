@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // globs is a list of patterns of which the last that matches decides; one that
@@ -16,13 +17,15 @@ type globs []glob
 
 type glob struct {
 	negated bool
-	expr    *regexp.Regexp
+	// part is in every name that is matched; most names are told apart by it.
+	part string
+	expr *regexp.Regexp
 }
 
 // match reports whether the name is matched.
 func (g globs) match(name string) bool {
 	for _, one := range slices.Backward(g) {
-		if one.expr.MatchString(name) {
+		if strings.Contains(name, one.part) && one.expr.MatchString(name) {
 			return !one.negated
 		}
 	}
@@ -63,9 +66,25 @@ func compileGlobs(patterns []string, expr func(string) (string, error)) (globs, 
 			errs[i] = fmt.Errorf("is no usable pattern: %w", err)
 			continue
 		}
-		list = append(list, glob{negated: negated, expr: compiled})
+		list = append(list, glob{negated: negated, part: literalPart(rest), expr: compiled})
 	}
 	return list, errs
+}
+
+// literalPart is the longest run of a pattern without wildcards and slashes, ""
+// where classes and escapes make that hard to see.
+func literalPart(pattern string) string {
+	if strings.ContainsAny(pattern, `[\`) {
+		return ""
+	}
+	longest := ""
+	special := func(r rune) bool { return strings.ContainsRune("/*?", r) }
+	for _, run := range strings.FieldsFunc(pattern, special) {
+		if len(run) > len(longest) {
+			longest = run
+		}
+	}
+	return longest
 }
 
 // ignoreExpr translates one pattern of .gitignore.
@@ -129,7 +148,7 @@ func nextExpr(pattern string, i int) (expr string, n int, err error) {
 
 // literal translates the first character of rest; skipped bytes stand before it.
 func literal(rest string, skipped int) (string, int, error) {
-	size := len(string([]rune(rest)[:1]))
+	_, size := utf8.DecodeRuneInString(rest)
 	return regexp.QuoteMeta(rest[:size]), skipped + size, nil
 }
 

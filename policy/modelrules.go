@@ -61,7 +61,7 @@ func (o *object) aliases(name string) map[string]modelName {
 	for _, from := range inner.names {
 		to := readModel(inner.text(from, maxText))
 		if to.unknown {
-			inner.problem(inner.at(from), "names no model")
+			inner.once(inner.at(from), "names no model")
 		}
 		aliases[readModel(from).bare] = to
 	}

@@ -66,6 +66,9 @@ func Parse(document []byte) (Policy, error) {
 		return Policy{}, tooLong("policy", len(document))
 	}
 	o := readObject("", document, &problems)
+	if o.broken {
+		return Policy{}, &Invalid{Problems: problems}
+	}
 	p := Policy{
 		ID:      o.text("id", maxText),
 		Name:    o.required("name"),

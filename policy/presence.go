@@ -72,7 +72,7 @@ func readForbidSecrets(o *object) judge {
 	kinds := append(secretWords(), everyMarker)
 	for i, word := range rule.ignored {
 		if !slices.Contains(kinds, word) {
-			o.problem(fmt.Sprintf("%s[%d]", o.at("ignore"), i), "names no kind of secret", kinds...)
+			o.once(fmt.Sprintf("%s[%d]", o.at("ignore"), i), "names no kind of secret", kinds...)
 		}
 	}
 	return rule

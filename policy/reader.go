@@ -104,6 +104,15 @@ func (o *object) problem(field, text string, allowed ...string) {
 	*o.problems = append(*o.problems, Problem{Field: field, Problem: text, Allowed: allowed})
 }
 
+// once makes a problem of a field that has none yet: what reads a value further
+// need not say again that it is no text.
+func (o *object) once(field, text string, allowed ...string) {
+	has := func(p Problem) bool { return p.Field == field }
+	if !slices.ContainsFunc(*o.problems, has) {
+		o.problem(field, text, allowed...)
+	}
+}
+
 // take returns a member and marks it as known. JSON null counts as absent only
 // where the schemas say so, which is nowhere.
 func (o *object) take(name string) (json.RawMessage, bool) {
@@ -191,6 +200,7 @@ func (o *object) code(name string, limit int) string {
 	text, problem := readText(raw, limit, func(r rune) bool { return isControl(r) && !isLayout(r) })
 	if problem != "" {
 		o.problem(o.at(name), problem)
+		return ""
 	}
 	return text
 }

@@ -109,11 +109,11 @@ func (rule *reviewRule) judge(_ context.Context, v *view, r *report) {
 		}
 	}
 	if !rule.perCommit {
-		rule.judgeLines(unreviewed, "push", r)
+		rule.judgeLines(unreviewed, "The push", r)
 		return
 	}
 	for _, c := range unreviewed {
-		rule.judgeLines([]*commit{c}, "commit "+short(c.OID), r)
+		rule.judgeLines([]*commit{c}, "Commit "+short(c.OID), r)
 	}
 }
 
@@ -145,7 +145,7 @@ func (rule *reviewRule) finding(ai int64, what string) push.Finding {
 	return push.Finding{
 		Limit: plural(rule.limit, "AI line") + " without review",
 		Found: lines,
-		Message: fmt.Sprintf("The %s has %s that nobody reviewed; above %d a review is needed.",
+		Message: fmt.Sprintf("%s has %s that nobody reviewed; above %d a review is needed.",
 			what, lines, rule.limit),
 		Next: rule.reviewWay(),
 	}

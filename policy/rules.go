@@ -99,7 +99,7 @@ func readRule(raw []byte, problems *[]Problem) Rule {
 		rule = Rule{kind: r.kind, judge: r.read(o)}
 	}
 	if rule.kind == "" {
-		o.problem("rule", "names no rule", kindNames()...)
+		o.problem("rule", "names no rule"+o.onlyNames(), kindNames()...)
 		return Rule{}
 	}
 	o.finish()
@@ -108,6 +108,14 @@ func readRule(raw []byte, problems *[]Problem) Rule {
 		rule.text = text.Bytes()
 	}
 	return rule
+}
+
+// onlyNames says which members there are where a known one is missed.
+func (o *object) onlyNames() string {
+	if len(o.names) == 0 {
+		return ""
+	}
+	return " that is known, only " + quoteList(o.names)
 }
 
 // needs gathers push.Needs.

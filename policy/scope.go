@@ -50,7 +50,7 @@ func (o *object) nameList(name string, change func(string) string) ([]string, gl
 func (o *object) patternProblems(name string, errs []error) {
 	for i, err := range errs {
 		if err != nil {
-			o.problem(fmt.Sprintf("%s[%d]", o.at(name), i), err.Error())
+			o.once(fmt.Sprintf("%s[%d]", o.at(name), i), err.Error())
 		}
 	}
 }

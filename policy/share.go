@@ -41,7 +41,7 @@ func (o *object) window(name string) int {
 	digits, ok := strings.CutSuffix(word, "d")
 	days, err := strconv.Atoi(digits)
 	if !ok || err != nil || days < 1 || days > maxWindow || strconv.Itoa(days) != digits {
-		o.problem(o.at(name), "is no window", "push", "1d to 999d")
+		o.once(o.at(name), "is no window", "push", "1d to 999d")
 	}
 	return days
 }

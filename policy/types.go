@@ -63,7 +63,7 @@ var (
 		textField("user", func(r *receipt) string { return r.user }),
 		textsField("teams", func(r *receipt) []string { return r.teams }),
 		textField("day", func(r *receipt) string { return r.day }),
-		doubleField("cost_usd", func(r *receipt) float64 { return dollars(r.CostUSD) }),
+		doubleField("cost_usd", func(r *receipt) float64 { return r.cost }),
 		boolField("cost_known", func(r *receipt) bool { return r.CostUSD != nil }),
 		intField("input_tokens", func(r *receipt) int64 { return r.InputTokens }),
 		intField("output_tokens", func(r *receipt) int64 { return r.OutputTokens }),

@@ -260,6 +260,7 @@ func newEnvironment(count int) (*cel.Env, error) {
 		cel.ParserRecursionLimit(maxNesting * 4),
 		cel.ExpressionNodeLimit(maxNodes),
 		cel.ExpressionNestingDepthLimit(maxNesting),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
 		ext.Strings(),
 	}
 	for _, v := range variables[:count] {
@@ -447,13 +448,6 @@ func trailersOf(c *commit) map[string][]string {
 		out[key] = append(out[key], t.Value)
 	}
 	return out
-}
-
-func dollars(d *push.Decimal) float64 {
-	if d == nil {
-		return 0
-	}
-	return d.Float64()
 }
 
 func originOf(r *push.Ref) string {

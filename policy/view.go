@@ -60,6 +60,8 @@ type receipt struct {
 	user   string
 	teams  []string
 	day    string
+	// cost is the cost for expressions, 0 when it is not known.
+	cost float64
 }
 
 func newPushed(in *push.Input) *pushed {
@@ -129,8 +131,10 @@ func (p *pushed) madeByForge(c *commit) bool {
 // compareReceipts is a total order on all that rules read, so that the order in
 // which receipts come does not matter.
 func compareReceipts(a, b *push.Receipt) int {
+	if order := strings.Compare(a.ID, b.ID); order != 0 {
+		return order
+	}
 	return cmp.Or(
-		strings.Compare(a.ID, b.ID),
 		strings.Compare(a.Prompt, b.Prompt),
 		strings.Compare(a.Provider, b.Provider),
 		strings.Compare(a.Model, b.Model),
@@ -210,6 +214,9 @@ func (p *pushed) read(c *commit, r *push.Receipt) *receipt {
 		p.models[r.Model] = model
 	}
 	out.model = model
+	if r.CostUSD != nil {
+		out.cost = r.CostUSD.Float64()
+	}
 	return out
 }
 

@@ -69,8 +69,22 @@ func allDigits(s string) bool {
 	return strings.Trim(s, "0123456789") == ""
 }
 
+// powers are 10^0 to 10^18, all that fit into 64 bits; they are never changed.
+var powers = func() (list [19]*big.Int) {
+	for i, n := 0, int64(1); i < len(list); i, n = i+1, n*10 {
+		list[i] = big.NewInt(n)
+	}
+	return list
+}()
+
+// zero is shared and never changed.
+var zero = new(big.Int)
+
 func pow10(n int) *big.Int {
-	return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
+	if n < len(powers) {
+		return powers[n]
+	}
+	return new(big.Int).Exp(powers[1], big.NewInt(int64(n)), nil)
 }
 
 // DecimalOf returns n.
@@ -112,6 +126,12 @@ func (d Decimal) Max(e Decimal) Decimal {
 
 // Float64 is the nearest floating-point number, for expressions alone.
 func (d Decimal) Float64() float64 {
+	// Both sides are exact as floating-point numbers, so that the quotient is
+	// rounded once.
+	const exactInt, exactPower = 1 << 53, 15
+	if n := d.int(); d.scale <= exactPower && n.IsInt64() && n.Int64() < exactInt && n.Int64() > -exactInt {
+		return float64(n.Int64()) / float64(pow10(d.scale).Int64())
+	}
 	f, _ := new(big.Rat).SetFrac(d.int(), pow10(d.scale)).Float64()
 	return f
 }
@@ -160,15 +180,19 @@ func (d Decimal) Equal(e Decimal) bool { return d.Cmp(e) == 0 }
 
 func (d Decimal) int() *big.Int {
 	if d.coef == nil {
-		return new(big.Int)
+		return zero
 	}
 	return d.coef
 }
 
-// align returns both coefficients at the larger scale.
+// align returns both coefficients at one scale; zero has every scale.
 func align(d, e Decimal) (x, y *big.Int, scale int) {
 	x, y = d.int(), e.int()
 	switch {
+	case x.Sign() == 0:
+		return x, y, e.scale
+	case y.Sign() == 0:
+		return x, y, d.scale
 	case d.scale < e.scale:
 		x = new(big.Int).Mul(x, pow10(e.scale-d.scale))
 	case e.scale < d.scale:

@@ -60,7 +60,7 @@ var secretPatterns = []secretPattern{
 	{AWSKey, "A", `\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`},
 	{AnthropicKey, "sk-ant-", `\bsk-ant-[A-Za-z0-9_-]{20,}`},
 	{OpenAIKey, "sk-", `\bsk-(?:(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{20,})`},
-	{GitHubToken, "gh", `\b(?:gh[opusr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})`},
+	{GitHubToken, "_", `\b(?:gh[opusr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})`},
 	{GitLabToken, "gl", `\bgl(?:pat|dt|rt|ptt|agent|cbt|ft|soat)-[A-Za-z0-9_-]{20,}`},
 	{GoogleKey, "AIza", `\bAIza[A-Za-z0-9_-]{35}`},
 	{SlackToken, "xox", `\bxox[abeoprs]-[A-Za-z0-9-]{10,}`},
