@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/blameprompt/enterprise/store/storetest"
 )
 
 var (
@@ -28,7 +30,7 @@ var (
 func BenchmarkAPI(b *testing.B) {
 	w := newWorld(b)
 	start := time.Now()
-	fill(b, w.db.Pool(), w.org.ID, *benchReceipts)
+	storetest.Fill(b, w.db.Pool(), w.org.ID, *benchReceipts)
 	b.Logf("%d receipts made in %s", *benchReceipts, time.Since(start).Round(time.Second))
 	samples := w.sample(b, 2**benchRequests)
 	for b.Loop() {

@@ -403,7 +403,7 @@ func TestCSVHoldsTheWholeFilteredSet(t *testing.T) {
 func TestCSVGoesOnOverManyPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	fill(t, w.db.Pool(), w.org.ID, 2500)
+	storetest.Fill(t, w.db.Pool(), w.org.ID, 2500)
 	for _, sort := range []string{"-timestamp", "timestamp", "-cost"} {
 		got := w.do(call{method: "GET", path: "/api/v1/receipts?sort=" + sort, key: w.read, header: map[string]string{"Accept": "text/csv"}}).want(200)
 		rows, err := csv.NewReader(bytes.NewReader(got.body)).ReadAll()

@@ -138,11 +138,11 @@ func (r Receipt) Position() ReceiptPosition {
 // Receipts returns up to limit receipts of the organisation after the
 // position (nil: from the start).
 //
-// A page is read from one snapshot, in one of two ways. Where the rollups show
-// that few receipts match, these are gathered and sorted. Otherwise an index is
-// walked in the order asked for, between the days in which the rollups show
-// enough matches for the page, so that a model that was last used a year ago
-// does not cost a walk through the year.
+// A page is read from one snapshot. The rollups show in which days enough
+// receipts match to fill it, so that a model that was last used a year ago does
+// not cost a walk through the year. Within those days either one index is
+// walked in the order asked for, or, where the rollups count the matches or
+// show that they are few, several indexes are joined and the matches sorted.
 func (db *DB) Receipts(ctx context.Context, org uuid.UUID, f ReceiptFilter, order ReceiptOrder,
 	after *ReceiptPosition, limit int) ([]Receipt, error) {
 	var page []Receipt

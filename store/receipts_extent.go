@@ -13,15 +13,15 @@ import (
 type extent struct {
 	// none: nothing matches.
 	none bool
-	// few: so few match that gathering and sorting them is cheaper than
-	// walking an index in the order asked for.
-	few bool
+	// gather: what lies between from and to shall be gathered by several
+	// indexes and sorted, instead of walking one index in the order asked for.
+	gather bool
 	// from and to bound the walk; zero: unbounded.
 	from, to time.Time
 }
 
-// fewReceipts is about what can be gathered and sorted in the time that a
-// badly chosen walk loses.
+// fewReceipts is about what can be fetched and sorted in the time that a badly
+// chosen walk loses.
 const fewReceipts = 2000
 
 func (e extent) add(c *conditions) {
@@ -36,7 +36,7 @@ func (e extent) add(c *conditions) {
 // fence ends the inner query. OFFSET 0 keeps the planner from walking an
 // ordered index in the hope of finding a page early.
 func (e extent) fence(ordered string) string {
-	if e.few {
+	if e.gather {
 		return " OFFSET 0"
 	}
 	return ordered
@@ -79,22 +79,27 @@ func (f ReceiptFilter) slices(models []string) (parts []slice, exact bool) {
 	return parts, len(parts) == 1 && !unknown
 }
 
-// indexed reports whether one index alone answers the filter in order, so that
-// there is nothing to be learnt from the rollups.
-func (f ReceiptFilter) indexed(models []string) bool {
-	conditions := 0
-	for _, n := range []int{len(f.Repos), len(models), len(f.UserEmail), len(f.Provider)} {
-		if n > 0 {
-			conditions++
+// indexes counts the conditions that have an index.
+func (f ReceiptFilter) indexes(models []string) int {
+	n := 0
+	for _, size := range []int{len(f.Repos), len(models), len(f.UserEmail) + len(f.Emails), len(f.UserName), len(f.Provider)} {
+		if size > 0 {
+			n++
 		}
 	}
-	return conditions <= 1 && len(f.Repos) <= 1 && len(models) <= 1 && f.Emails == nil && f.Source == "" && f.Current == nil
+	return n
+}
+
+// ordered reports whether one index alone answers the filter in order, so that
+// there is nothing to be learnt from the rollups.
+func (f ReceiptFilter) ordered(models []string) bool {
+	return f.indexes(models) <= 1 && len(f.Repos) <= 1 && len(models) <= 1 && f.Emails == nil && f.Source == "" && f.Current == nil
 }
 
 // receiptExtent asks the rollups where the receipts are. The rollups change in
 // the transaction that changes receipts, and both are read from one snapshot.
 func receiptExtent(ctx context.Context, q querier, ask receiptQuery, models []string) (extent, error) {
-	if ask.filter.indexed(models) {
+	if ask.filter.ordered(models) {
 		return extent{}, nil
 	}
 	parts, exact := ask.filter.slices(models)
@@ -106,6 +111,8 @@ func receiptExtent(ctx context.Context, q querier, ask receiptQuery, models []st
 		}
 		out = out.intersect(ask.extentOf(days, exact))
 	}
+	// Several indexes together leave only what matches to be fetched.
+	out.gather = out.gather && ask.filter.indexes(models) > 1
 	return out, nil
 }
 
@@ -177,11 +184,11 @@ func (ask receiptQuery) extentOf(days []dayCount, exact bool) extent {
 		total += d.Receipts
 	}
 	out := extent{
-		few:  total <= fewReceipts,
-		from: days[len(days)-1].Day.AddDate(0, 0, -1),
-		to:   days[0].Day.AddDate(0, 0, 2),
+		gather: total <= fewReceipts || (exact && ask.order != Costliest),
+		from:   days[len(days)-1].Day.AddDate(0, 0, -1),
+		to:     days[0].Day.AddDate(0, 0, 2),
 	}
-	if !exact || out.few {
+	if !exact {
 		return out
 	}
 	switch ask.order {
@@ -219,7 +226,7 @@ func (ask receiptQuery) enough(days []dayCount, step int) (time.Time, bool) {
 }
 
 func (e extent) intersect(o extent) extent {
-	out := extent{none: e.none || o.none, few: e.few || o.few, from: e.from, to: e.to}
+	out := extent{none: e.none || o.none, gather: e.gather || o.gather, from: e.from, to: e.to}
 	if o.from.After(out.from) {
 		out.from = o.from
 	}

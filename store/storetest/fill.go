@@ -1,8 +1,7 @@
-package httpapi_test
+package storetest
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// fill makes n receipts of an organisation in a few set-based statements, as
+// Fill makes n receipts of an organisation in a few set-based statements, as
 // 200 people in 50 repositories leave them over 400 days: some repositories,
 // people and files are much busier than others, people work in a few
 // repositories each, and of 12 models each is in fashion for a while. Five
 // teams of 20 people, "team-0" to "team-4".
-func fill(t testing.TB, pool *pgxpool.Pool, org uuid.UUID, n int) {
+func Fill(t testing.TB, pool *pgxpool.Pool, org uuid.UUID, n int) {
 	t.Helper()
 	ctx := context.Background()
 	conn, err := pool.Acquire(ctx)
@@ -154,13 +153,4 @@ var fillStatements = []string{
 	     rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
 	GROUP BY 2, 3, 4, 5, 6 ORDER BY 2, 3, 4, 5, 6`,
 	`DROP TABLE drawn, words`,
-}
-
-// count is the single number that a query answers.
-func count(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) (n int) {
-	t.Helper()
-	if err := pool.QueryRow(context.Background(), sql, args...).Scan(&n); err != nil {
-		t.Fatal(fmt.Errorf("%w\n%s", err, sql))
-	}
-	return n
 }

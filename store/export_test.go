@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// explainer notes the plan of every query that it passes on.
+type explainer struct {
+	querier
+	plans []string
+}
+
+func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	rows, err := e.querier.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS) "+sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	e.plans = append(e.plans, strings.Join(lines, "\n"))
+	return e.querier.Query(ctx, sql, args...)
+}
+
+// ExplainReceipts is DB.Receipts, with the plans of its queries.
+func ExplainReceipts(ctx context.Context, db *DB, org uuid.UUID, f ReceiptFilter, order ReceiptOrder, after *ReceiptPosition,
+	limit int) (page []Receipt, plans []string, err error) {
+	err = db.snapshot(ctx, func(q querier) (err error) {
+		e := &explainer{querier: q}
+		page, err = receiptPage(ctx, e, receiptQuery{org: org, filter: f, order: order, after: after, limit: limit})
+		plans = e.plans
+		return err
+	})
+	return page, plans, err
+}
+
+// ExplainAnalytics is DB.Analytics, with the plans of its queries.
+func ExplainAnalytics(ctx context.Context, db *DB, org uuid.UUID, f AnalyticsFilter) (plans []string, err error) {
+	err = db.snapshot(ctx, func(q querier) (err error) {
+		e := &explainer{querier: q}
+		if _, _, err = f.days(ctx, e, org); err != nil {
+			return err
+		}
+		if _, err = f.models(ctx, e, org, 10); err != nil {
+			return err
+		}
+		_, err = f.repos(ctx, e, org, 10)
+		plans = e.plans
+		return err
+	})
+	return plans, err
+}
