@@ -179,8 +179,8 @@ func TestKilledDaemonsLoseAndDoubleNothing(t *testing.T) {
 	killed := 0
 	for ; killed < kills; killed++ {
 		p := begin(t, dir, dsn, filepath.Dir(remote.Dir))
-		// From before it serves to well into an ingest.
-		wait := time.Duration(rng.Int64N(int64(ref) + int64(time.Second)))
+		// From before it serves to the end of an ingest.
+		wait := time.Duration(rng.Int64N(int64(ref)))
 		select {
 		case <-time.After(wait):
 		case <-p.done:

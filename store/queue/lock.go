@@ -13,7 +13,7 @@ import (
 )
 
 // lockKey is the advisory lock of a repository, as SQL over its id.
-const lockKey = `hashtextextended('blameprompt fetch ' || $1::uuid::text, 0)`
+var lockKey = store.RepoLock("$1")
 
 const (
 	// lockCheck is how often the holder makes sure that it still holds.
