@@ -45,8 +45,11 @@ func process() *app {
 // errSilent ends a command that has said already what is wrong.
 var errSilent = errors.New("failed")
 
+// exitInterrupted is what shells make of SIGINT.
+const exitInterrupted = 130
+
 // run runs a command line and returns the exit code: 0, 1 for a failure, 2 for
-// a command line that makes no sense.
+// a command line that makes no sense, 130 when it was interrupted.
 func run(ctx context.Context, a *app, args ...string) int {
 	root := newRoot(a)
 	root.SetArgs(append([]string{}, args...))
@@ -57,6 +60,9 @@ func run(ctx context.Context, a *app, args ...string) int {
 		return 0
 	case errors.Is(err, errSilent):
 		return 1
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(a.stderr, "blamepromptd: interrupted")
+		return exitInterrupted
 	case errors.As(err, &usage):
 		fmt.Fprintf(a.stderr, "blamepromptd: %v\nRun \"%s --help\" to see how it is used.\n", usage.err, usage.path)
 		return 2

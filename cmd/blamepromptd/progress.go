@@ -14,7 +14,9 @@ type progress struct {
 	app  *app
 	name string
 	max  int
-	bar  *progressbar.ProgressBar
+	// counted says that the bar shows how many are done.
+	counted bool
+	bar     *progressbar.ProgressBar
 }
 
 func (a *app) newProgress() *progress { return &progress{app: a} }
@@ -29,29 +31,33 @@ func (p *progress) show(name string, done, total int) {
 	if !p.app.terminal {
 		return
 	}
-	if p.bar == nil || p.name != name || p.max != total {
-		p.begin(name, total)
+	counted := done > 0 || total > 0
+	if p.bar == nil || p.name != name || p.max != total || p.counted != counted {
+		p.begin(name, total, counted)
 	}
 	// A terminal that is gone is no reason to stop the work.
 	_ = p.bar.Set(done)
 }
 
-func (p *progress) begin(name string, total int) {
+func (p *progress) begin(name string, total int, counted bool) {
 	p.end()
 	shown := total
 	if shown <= 0 {
 		shown = -1
 	}
-	p.name, p.max = name, total
-	p.bar = progressbar.NewOptions(shown,
+	p.name, p.max, p.counted = name, total, counted
+	options := []progressbar.Option{
 		progressbar.OptionSetWriter(p.app.stderr),
 		progressbar.OptionSetDescription(name),
 		progressbar.OptionSetWidth(30),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionShowCount(),
+		progressbar.OptionThrottle(100 * time.Millisecond),
 		progressbar.OptionSetPredictTime(total > 0),
 		progressbar.OptionClearOnFinish(),
-	)
+	}
+	if counted {
+		options = append(options, progressbar.OptionShowCount())
+	}
+	p.bar = progressbar.NewOptions(shown, options...)
 }
 
 // end takes the bar off the terminal.
