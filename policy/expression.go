@@ -274,11 +274,16 @@ func smallPerson(p push.Person) bool {
 
 func smallCommit(c *commit) bool {
 	if len(c.Files) > smallList || len(c.Trailers) > smallList || len(c.Marks) > smallList ||
-		len(c.receipts) > smallList || !smallPerson(c.Author) || !smallPerson(c.Committer) {
+		len(c.receipts) > smallReceipts || !smallTexts(c.OID) || !smallPerson(c.Author) || !smallPerson(c.Committer) {
 		return false
 	}
 	for i := range c.Files {
 		if len(c.Files[i].Path) > smallText {
+			return false
+		}
+	}
+	for _, m := range c.Marks {
+		if !smallTexts(m.Agent) {
 			return false
 		}
 	}
@@ -291,6 +296,6 @@ func smallCommit(c *commit) bool {
 }
 
 func smallReceipt(r *receipt) bool {
-	return smallTexts(r.ID, r.Receipt.Model, r.Provider, r.Prompt, r.user) && len(r.teams) <= smallList &&
+	return smallTexts(r.ID, r.Receipt.Model, r.Provider, r.prompt, r.user) && len(r.teams) <= smallList &&
 		smallTexts(r.teams...) && len(r.Files) <= smallList && smallTexts(r.Files...) && len(r.Secrets) <= smallList
 }

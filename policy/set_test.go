@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -98,6 +100,26 @@ func TestPanicIsAFinding(t *testing.T) {
 	if f := verdict.Findings[0]; f.PolicyName != "bad" || f.Problem != push.Failed || strings.Contains(f.Message, "\x1b") {
 		t.Errorf("finding %+v", f)
 	}
+}
+
+// TestConcurrentUse: one set judges many pushes at once, each with its verdict.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	set := mustCompile(t, mustParse(t, documents()...))
+	r := rand.New(rand.NewPCG(9, 9))
+	var wait sync.WaitGroup
+	for range 8 {
+		in := randomPush(r)
+		want := set.Evaluate(context.Background(), in)
+		for range 4 {
+			wait.Go(func() {
+				if diff := cmp.Diff(want, set.Evaluate(context.Background(), in)); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+	wait.Wait()
 }
 
 // TestVersionsAreNamed: a verdict says which policies were used, in which version.

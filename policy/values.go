@@ -317,7 +317,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 func (a *activation) receipts() ref.Val {
 	switch {
 	case a.commit != nil:
-		return a.view.receiptsOf(a.commit)
+		return records(receiptType, anys(a.commit.receipts))
 	case a.projection != nil:
 		return a.view.distinctReceipts(a.projection)
 	}
@@ -332,17 +332,6 @@ func (v *view) list(key string, t *recordType, make func() []any) ref.Val {
 		v.lists[key] = list
 	}
 	return list
-}
-
-// receiptsOf are the receipts of one commit.
-func (v *view) receiptsOf(c *commit) ref.Val {
-	if v.byCommit == nil {
-		v.byCommit = map[*commit][]any{}
-		for _, r := range v.receipts {
-			v.byCommit[r.commit] = append(v.byCommit[r.commit], r)
-		}
-	}
-	return records(receiptType, v.byCommit[c])
 }
 
 // distinctReceipts keeps the first of all receipts that are equal in the fields.

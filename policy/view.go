@@ -19,6 +19,9 @@ type pushed struct {
 	stored  map[push.Account]push.Decimal
 	windows map[int]push.Lines
 	models  map[string]modelName
+	// direct are the judged refs that somebody pushed, forged those that the forge
+	// itself moved.
+	direct, forged map[string]bool
 	// views are by the refs that they hold: policies with the same refs in scope
 	// share what is computed of them.
 	views map[string]*view
@@ -29,7 +32,7 @@ type commit struct {
 	*push.Commit
 	index    int
 	lines    push.Lines
-	receipts []*push.Receipt
+	receipts []*receipt
 	// awaited: receipts of it may still come.
 	awaited bool
 }
@@ -46,7 +49,6 @@ type view struct {
 	spendings map[spendingKey][]spending
 	promptSet []prompt
 	modelSet  []modelUse
-	byCommit  map[*commit][]any
 	lists     map[string]ref.Val
 	isSmall   *bool
 }
@@ -71,6 +73,8 @@ func newPushed(in *push.Input) *pushed {
 		windows: map[int]push.Lines{},
 		models:  map[string]modelName{},
 		views:   map[string]*view{},
+		direct:  map[string]bool{},
+		forged:  map[string]bool{},
 	}
 	for _, s := range in.Totals.Spent {
 		account := s.Account
@@ -79,6 +83,15 @@ func newPushed(in *push.Input) *pushed {
 	}
 	for _, w := range in.Totals.Windows {
 		p.windows[w.Days] = w.Lines
+	}
+	for _, ref := range in.Refs {
+		switch {
+		case !ref.Judged():
+		case ref.Origin == push.Merge || ref.Origin == push.Web:
+			p.forged[ref.Name] = true
+		default:
+			p.direct[ref.Name] = true
+		}
 	}
 	p.readCommits()
 	return p
@@ -92,13 +105,17 @@ func (p *pushed) readCommits() {
 		p.commits = append(p.commits, c)
 		byOID[c.OID] = c
 	}
+	raw := map[*commit][]*push.Receipt{}
 	for i := range p.in.Receipts {
 		if c := byOID[p.in.Receipts[i].Commit]; c != nil {
-			c.receipts = append(c.receipts, &p.in.Receipts[i])
+			raw[c] = append(raw[c], &p.in.Receipts[i])
 		}
 	}
 	for _, c := range p.commits {
-		slices.SortFunc(c.receipts, compareReceipts)
+		slices.SortFunc(raw[c], compareReceipts)
+		for _, r := range raw[c] {
+			c.receipts = append(c.receipts, p.read(c, r))
+		}
 		c.awaited = p.awaits(c)
 	}
 }
@@ -115,17 +132,15 @@ func (p *pushed) awaits(c *commit) bool {
 // madeByForge reports whether only merge buttons and web editors bring the
 // commit.
 func (p *pushed) madeByForge(c *commit) bool {
-	made := false
-	for _, ref := range p.in.Refs {
-		if !ref.Judged() || !c.ReachedBy([]string{ref.Name}) {
-			continue
-		}
-		if ref.Origin != push.Merge && ref.Origin != push.Web {
-			return false
-		}
-		made = true
+	return c.reachedBy(p.forged) && !c.reachedBy(p.direct)
+}
+
+// reachedBy reports whether one of the named refs brings the commit.
+func (c *commit) reachedBy(names map[string]bool) bool {
+	if len(c.Refs) == 0 {
+		return len(names) > 0
 	}
-	return made
+	return slices.ContainsFunc(c.Refs, func(ref string) bool { return names[ref] })
 }
 
 // compareReceipts is a total order on all that rules read, so that the order in
@@ -167,11 +182,11 @@ func compareOptional(a, b *push.Decimal) int {
 // view returns the part of the push that the refs at these places bring.
 func (p *pushed) view(refs []int) *view {
 	key := make([]byte, len(p.in.Refs))
-	names := make([]string, 0, len(refs))
+	names := make(map[string]bool, len(refs))
 	v := &view{pushed: p, spendings: map[spendingKey][]spending{}, lists: map[string]ref.Val{}}
 	for _, i := range refs {
 		key[i] = 1
-		names = append(names, p.in.Refs[i].Name)
+		names[p.in.Refs[i].Name] = true
 		v.refs = append(v.refs, p.in.Refs[i])
 	}
 	if known := p.views[string(key)]; known != nil {
@@ -179,7 +194,7 @@ func (p *pushed) view(refs []int) *view {
 	}
 	p.views[string(key)] = v
 	for _, c := range p.commits {
-		if c.ReachedBy(names) {
+		if c.reachedBy(names) {
 			v.add(c)
 		}
 	}
@@ -189,9 +204,7 @@ func (p *pushed) view(refs []int) *view {
 func (v *view) add(c *commit) {
 	v.commits = append(v.commits, c)
 	v.lines = v.lines.Plus(c.lines)
-	for _, r := range c.receipts {
-		v.receipts = append(v.receipts, v.read(c, r))
-	}
+	v.receipts = append(v.receipts, c.receipts...)
 }
 
 func (p *pushed) read(c *commit, r *push.Receipt) *receipt {

@@ -9,7 +9,6 @@
 package push
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -297,11 +296,3 @@ func (c *Commit) Marked() bool { return len(c.Marks) > 0 }
 
 // Merged reports whether the commit has several parents.
 func (c *Commit) Merged() bool { return len(c.Parents) > 1 }
-
-// ReachedBy reports whether one of the named refs brings the commit.
-func (c *Commit) ReachedBy(names []string) bool {
-	if len(c.Refs) == 0 {
-		return len(names) > 0
-	}
-	return slices.ContainsFunc(c.Refs, func(ref string) bool { return slices.Contains(names, ref) })
-}
