@@ -56,7 +56,8 @@ func checkCase(t *testing.T, c *goldenCase) {
 		c.Findings = texts
 	}
 	if verdict.Outcome != c.Outcome || len(verdict.Findings) != c.Count {
-		t.Errorf("outcome %s with %d findings, want %s with %d", verdict.Outcome, len(verdict.Findings), c.Outcome, c.Count)
+		t.Errorf("outcome %s with %d findings, want %s with %d", verdict.Outcome, len(verdict.Findings),
+			c.Outcome, c.Count)
 	}
 	if diff := cmp.Diff(c.Findings, texts); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -73,7 +74,8 @@ func findingTexts(v push.Verdict) []string {
 		}
 		commit := f.Commit[:min(len(f.Commit), 4)]
 		texts = append(texts, strings.Join([]string{
-			string(f.Outcome), string(f.Problem), f.PolicyName, f.Rule, commit, f.File, f.Receipt, f.Model, account,
+			string(f.Outcome), string(f.Problem), f.PolicyName, f.Rule, commit, f.File, f.Receipt, f.Model,
+			account,
 			f.Limit, f.Found, f.Message, f.Next,
 		}, " | "))
 	}

@@ -15,14 +15,19 @@ import (
 func TestPathGlobsAgainstGit(t *testing.T) {
 	t.Parallel()
 	patterns := []string{
-		"*.pem", "/infra/**", "infra/", "/infra", "a/b", "**/secret", "a/**/b", "a/**", "*", "?", "a*b", "[ab].go", "[!a].go",
-		"[a-c]/x", "doc/*.md", "/doc/*", `\*.go`, `\!x`, "a?c", "**", "a/*/c", "***", "a**b", "x/", "/x/", "src/**/test/**",
+		"*.pem", "/infra/**", "infra/", "/infra", "a/b", "**/secret", "a/**/b", "a/**", "*", "?", "a*b",
+		"[ab].go", "[!a].go",
+		"[a-c]/x", "doc/*.md", "/doc/*", `\*.go`, `\!x`, "a?c", "**", "a/*/c", "***", "a**b", "x/", "/x/",
+		"src/**/test/**",
 		"[-a]x", "[^a]b", "é*",
 	}
 	paths := []string{
-		"a", "b", "x", "ab", "abc", "a.go", "b.go", "c.go", "*.go", "!x", "secret", "d/secret", "a/b", "a/c/b", "a/c/d/b", "z/a/b",
-		"key.pem", "d/key.pem", "infra", "infra/x", "infra/x/y.tf", "src/infra/x", "doc/r.md", "doc/s/r.md", "d/doc/r.md",
-		"a/x", "b/x", "d/x", "a/b/c", "src/test/x", "src/q/test/y/z", "x/y", "d/x/y", "-x", "axb", "cb", "été", "d/é",
+		"a", "b", "x", "ab", "abc", "a.go", "b.go", "c.go", "*.go", "!x", "secret", "d/secret", "a/b",
+		"a/c/b", "a/c/d/b", "z/a/b",
+		"key.pem", "d/key.pem", "infra", "infra/x", "infra/x/y.tf", "src/infra/x", "doc/r.md", "doc/s/r.md",
+		"d/doc/r.md",
+		"a/x", "b/x", "d/x", "a/b/c", "src/test/x", "src/q/test/y/z", "x/y", "d/x/y", "-x", "axb", "cb",
+		"été", "d/é",
 	}
 	for i, pattern := range patterns {
 		t.Run(fmt.Sprintf("%d %s", i, pattern), func(t *testing.T) {
@@ -75,9 +80,11 @@ func TestNameGlobs(t *testing.T) {
 		want     bool
 	}{
 		{"main", "main", true}, {"main", "Main", false}, {"main", "x/main", false}, {"main", "main/x", false},
-		{"*", "a", true}, {"*", "a/b", false}, {"**", "a/b", true}, {"a/*", "a/b", true}, {"a/*", "a/b/c", false},
+		{"*", "a", true}, {"*", "a/b", false}, {"**", "a/b", true}, {"a/*", "a/b", true}, {"a/*", "a/b/c",
+			false},
 		{"a/**", "a/b/c", true}, {"a/**", "a", false}, {"**/c", "a/b/c", true}, {"**/c", "c", true},
-		{"* !b", "a", true}, {"* !b", "b", false}, {"* !b b", "b", true}, {"a?c", "a/c", false}, {"[a-b]x", "bx", true},
+		{"* !b", "a", true}, {"* !b", "b", false}, {"* !b b", "b", true}, {"a?c", "a/c", false}, {"[a-b]x",
+			"bx", true},
 		{"a.c", "abc", false}, {"a+", "a+", true}, {"a", "a\n", false}, {"a*", "a\n", true},
 	} {
 		list, errs := nameGlobs(strings.Fields(c.patterns))
@@ -96,8 +103,10 @@ func TestNameGlobs(t *testing.T) {
 // everything.
 func FuzzGlob(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"a/**/b", "a/x/b"}, {"**", "a/b"}, {"*.go", "x.go"}, {"[!a]", "b"}, {`\*`, "*"}, {"a**b", "axb"}, {"**/", "a/"},
-		{"[a-", "a"}, {"é?", "éa"}, {"/a/", "a"}, {"[]a]", "]"}, {"\xff", "\xff"}, {"[\xff]", "a"}, {"***/x", "y/x"},
+		{"a/**/b", "a/x/b"}, {"**", "a/b"}, {"*.go", "x.go"}, {"[!a]", "b"}, {`\*`, "*"}, {"a**b", "axb"},
+		{"**/", "a/"},
+		{"[a-", "a"}, {"é?", "éa"}, {"/a/", "a"}, {"[]a]", "]"}, {"\xff", "\xff"}, {"[\xff]", "a"},
+		{"***/x", "y/x"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -161,21 +170,26 @@ func anySuffix(pattern, name []rune, starts bool) bool {
 func TestModelNames(t *testing.T) {
 	t.Parallel()
 	for reported, want := range map[string]modelName{
-		"claude-sonnet-4-5-20250929":                 {name: "claude-sonnet-4-5-20250929", bare: "claude-sonnet-4-5", date: "20250929"},
-		"us.anthropic.claude-opus-4-1-20250805-v1:0": {vendor: "anthropic", name: "claude-opus-4-1-20250805", bare: "claude-opus-4-1", date: "20250805"},
-		"claude-opus-4-6[1m]":                        {name: "claude-opus-4-6", bare: "claude-opus-4-6"},
-		"ollama:llama3:8b":                           {vendor: "ollama", name: "llama3:8b", bare: "llama3:8b"},
-		"ollama_chat/llama3":                         {vendor: "ollama-chat", name: "llama3", bare: "llama3"},
-		"gpt-4o-2024-08-06":                          {name: "gpt-4o-2024-08-06", bare: "gpt-4o", date: "20240806"},
-		"gpt-4-0613":                                 {name: "gpt-4-0613", bare: "gpt-4-0613"},
-		"“Gemini 2.5 Pro”":                           {name: "gemini-2-5-pro", bare: "gemini-2-5-pro"},
-		"accounts/fireworks/models/deepseek-v3":      {vendor: "models", name: "deepseek-v3", bare: "deepseek-v3"},
-		"  ":                                         {unknown: true},
-		"<synthetic>":                                {name: "<synthetic>", bare: "<synthetic>", unknown: true},
-		"Claude Code":                                {name: "claude-code", bare: "claude-code", unknown: true},
-		"qwen2.5-coder:32b":                          {name: "qwen2-5-coder:32b", bare: "qwen2-5-coder:32b"},
-		"claude-sonnet-4@20250514":                   {name: "claude-sonnet-4-20250514", bare: "claude-sonnet-4", date: "20250514"},
-		"gpt-5-2025-0807":                            {name: "gpt-5-2025-0807", bare: "gpt-5-2025-0807"},
+		"claude-sonnet-4-5-20250929": {name: "claude-sonnet-4-5-20250929",
+			bare: "claude-sonnet-4-5", date: "20250929"},
+		"us.anthropic.claude-opus-4-1-20250805-v1:0": {vendor: "anthropic",
+			name: "claude-opus-4-1-20250805", bare: "claude-opus-4-1", date: "20250805"},
+		"claude-opus-4-6[1m]": {name: "claude-opus-4-6", bare: "claude-opus-4-6"},
+		"ollama:llama3:8b":    {vendor: "ollama", name: "llama3:8b", bare: "llama3:8b"},
+		"ollama_chat/llama3":  {vendor: "ollama-chat", name: "llama3", bare: "llama3"},
+		"gpt-4o-2024-08-06": {name: "gpt-4o-2024-08-06", bare: "gpt-4o",
+			date: "20240806"},
+		"gpt-4-0613":       {name: "gpt-4-0613", bare: "gpt-4-0613"},
+		"“Gemini 2.5 Pro”": {name: "gemini-2-5-pro", bare: "gemini-2-5-pro"},
+		"accounts/fireworks/models/deepseek-v3": {vendor: "models", name: "deepseek-v3",
+			bare: "deepseek-v3"},
+		"  ":                {unknown: true},
+		"<synthetic>":       {name: "<synthetic>", bare: "<synthetic>", unknown: true},
+		"Claude Code":       {name: "claude-code", bare: "claude-code", unknown: true},
+		"qwen2.5-coder:32b": {name: "qwen2-5-coder:32b", bare: "qwen2-5-coder:32b"},
+		"claude-sonnet-4@20250514": {name: "claude-sonnet-4-20250514",
+			bare: "claude-sonnet-4", date: "20250514"},
+		"gpt-5-2025-0807": {name: "gpt-5-2025-0807", bare: "gpt-5-2025-0807"},
 	} {
 		if got := readModel(reported); got != want {
 			t.Errorf("%q: %+v, want %+v", reported, got, want)
@@ -186,7 +200,9 @@ func TestModelNames(t *testing.T) {
 // FuzzReadModel: a name that was read stays what it is when it is read again,
 // and a pattern made of a known name matches the name.
 func FuzzReadModel(f *testing.F) {
-	for _, seed := range []string{"claude-sonnet-4.5-20250929", "us.anthropic.x-v1:0", "a/b:c@20250101", "::", "ollama:", "x[1m]", "-latest"} {
+	for _, seed := range []string{
+		"claude-sonnet-4.5-20250929", "us.anthropic.x-v1:0", "a/b:c@20250101", "::", "ollama:", "x[1m]", "-latest",
+	} {
 		f.Add(seed)
 	}
 	wild := regexp.MustCompile(`[*?]`)

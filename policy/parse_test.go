@@ -44,7 +44,8 @@ func TestParse(t *testing.T) {
 		_, err := Parse(c.Document)
 		texts := problemTexts(t, err)
 		if len(texts) != len(c.Problems) {
-			t.Errorf("%s: %d problems, want %d:\n%s", c.Name, len(texts), len(c.Problems), strings.Join(texts, "\n"))
+			t.Errorf("%s: %d problems, want %d:\n%s", c.Name, len(texts), len(c.Problems),
+				strings.Join(texts, "\n"))
 			continue
 		}
 		if *update {
@@ -116,7 +117,9 @@ func TestSchemasAgree(t *testing.T) {
 }
 
 // checkRuleSchema compares a rule's own schema with ParseRule.
-func checkRuleSchema(t *testing.T, name string, document json.RawMessage, rules map[Kind]*jsonschema.Schema, beyond bool) {
+func checkRuleSchema(
+	t *testing.T, name string, document json.RawMessage, rules map[Kind]*jsonschema.Schema, beyond bool,
+) {
 	t.Helper()
 	var outer struct{ Rule json.RawMessage }
 	if json.Unmarshal(document, &outer) != nil || len(outer.Rule) == 0 {
@@ -208,8 +211,11 @@ func TestParseDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Action != Advise || !p.Enabled || p.Rule.Kind() != MaxCostPerDay || string(p.Rule.JSON()) != `{"max_cost_per_day":50.0}` {
+	if p.Action != Advise || !p.Enabled || p.Rule.Kind() != MaxCostPerDay {
 		t.Errorf("got %+v", p)
+	}
+	if got, want := string(p.Rule.JSON()), `{"max_cost_per_day":50.0}`; got != want {
+		t.Errorf("rule %s, want %s", got, want)
 	}
 }
 

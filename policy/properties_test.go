@@ -21,11 +21,13 @@ const rounds = 400
 func randomPush(r *rand.Rand) push.Input {
 	pick := func(words ...string) string { return words[r.IntN(len(words))] }
 	in := push.Input{
-		Today:  "2026-11-23",
-		Pusher: push.Person{User: "dev@example.com", Email: "dev@example.com", Teams: []string{pick("core", "web")}},
-		Repo:   push.Repo{Name: pick("shop/web", "shop/api", "tools")},
-		Refs:   []push.Ref{{Name: "refs/heads/main", Kind: push.Update}, {Name: "refs/heads/release/1", Kind: push.Create}},
-		Await:  r.IntN(4) == 0,
+		Today: "2026-11-23",
+		Pusher: push.Person{User: "dev@example.com", Email: "dev@example.com", Teams: []string{pick("core",
+			"web")}},
+		Repo: push.Repo{Name: pick("shop/web", "shop/api", "tools")},
+		Refs: []push.Ref{{Name: "refs/heads/main", Kind: push.Update}, {Name: "refs/heads/release/1",
+			Kind: push.Create}},
+		Await: r.IntN(4) == 0,
 	}
 	for i := range 1 + r.IntN(5) {
 		added := r.Int64N(200)
@@ -33,7 +35,8 @@ func randomPush(r *rand.Rand) push.Input {
 			OID:   fmt.Sprintf("%040x", i+1),
 			Refs:  []string{pick("refs/heads/main", "refs/heads/release/1")},
 			Noted: r.IntN(3) > 0,
-			Files: []push.File{{Path: pick("a.go", "infra/x.tf", "b.sql"), Added: added, AI: r.Int64N(added + 1)}},
+			Files: []push.File{{Path: pick("a.go", "infra/x.tf", "b.sql"), Added: added,
+				AI: r.Int64N(added + 1)}},
 		})
 	}
 	for i := range r.IntN(12) {
@@ -41,7 +44,8 @@ func randomPush(r *rand.Rand) push.Input {
 	}
 	for _, account := range []push.Account{
 		{Per: push.PerOrg, Period: "2026-11-23"}, {Per: push.PerRepo, Key: in.Repo.Name, Period: "2026-11-23"},
-		{Per: push.PerUser, Key: "ann@example.com", Period: "2026-11-23"}, {Per: push.PerTeam, Key: "core", Period: "2026-11"},
+		{Per: push.PerUser, Key: "ann@example.com", Period: "2026-11-23"}, {Per: push.PerTeam, Key: "core",
+			Period: "2026-11"},
 	} {
 		in.Totals.Spent = append(in.Totals.Spent, push.Spent{Account: account, USD: cents(r.Int64N(1500))})
 	}
@@ -57,7 +61,8 @@ func randomReceipt(r *rand.Rand, id string, commits int) push.Receipt {
 	receipt := push.Receipt{
 		ID: id, Commit: fmt.Sprintf("%040x", 1+r.IntN(commits)), Prompt: prompt, CostUSD: &cost,
 		Provider: pick("claude", "cursor"), Model: pick("claude-opus-4-6", "gpt-4o", "", "GPT-4o-2024-08-06"),
-		User: pick("", "ann@example.com"), Day: pick("", "2026-11-23", "2026-11-22"), Teams: []string{pick("core", "web")},
+		User: pick("", "ann@example.com"), Day: pick("", "2026-11-23", "2026-11-22"),
+		Teams: []string{pick("core", "web")},
 	}
 	if prompt == "p2" {
 		counted := cents(200)
@@ -77,12 +82,17 @@ func cents(n int64) push.Decimal {
 // documents are policies of every rule, with and without scopes.
 func documents() []string {
 	rules := []string{
-		`{"max_cost_per_day": 12}`, `{"max_cost_per_day": 9, "per": "user"}`, `{"max_cost_per_day": 9, "per": "repo", "periods": "touched"}`,
-		`{"max_cost_per_month": 10, "per": "team"}`, `{"max_cost_per_prompt": 6.5}`, `{"allowed_models": ["claude-*"]}`,
-		`{"blocked_models": ["gpt-4o"]}`, `{"allowed_providers": ["claude"]}`, `{"blocked_providers": ["cur*"]}`,
-		`{"require_review_above": 100}`, `{"require_review_above": 50, "per": "commit"}`, `{"max_ai_percentage": 55, "window": "push"}`,
+		`{"max_cost_per_day": 12}`, `{"max_cost_per_day": 9, "per": "user"}`,
+		`{"max_cost_per_day": 9, "per": "repo", "periods": "touched"}`,
+		`{"max_cost_per_month": 10, "per": "team"}`, `{"max_cost_per_prompt": 6.5}`,
+		`{"allowed_models": ["claude-*"]}`,
+		`{"blocked_models": ["gpt-4o"]}`, `{"allowed_providers": ["claude"]}`,
+		`{"blocked_providers": ["cur*"]}`,
+		`{"require_review_above": 100}`, `{"require_review_above": 50, "per": "commit"}`,
+		`{"max_ai_percentage": 55, "window": "push"}`,
 		`{"require_receipts": true}`, `{"protected_paths": ["/infra/", "*.sql"]}`, `{"forbid_secrets": true}`,
-		`{"expression": "receipts.all(r, r.cost_usd < 8.0 || r.provider == 'claude')"}`, `{"expression": "size(receipts) < 6"}`,
+		`{"expression": "receipts.all(r, r.cost_usd < 8.0 || r.provider == 'claude')"}`,
+		`{"expression": "size(receipts) < 6"}`,
 		`{"expression": "totals.org_day < 12.0"}`, `{"expression": "commit.ai < 90", "each": "commit"}`,
 	}
 	scopes := []string{`{}`, `{"branches": ["main"]}`, `{"repos": ["shop/*"], "teams": ["core"]}`}
@@ -90,7 +100,8 @@ func documents() []string {
 	for i, rule := range rules {
 		for j, scope := range scopes {
 			action := []string{"warn", "block"}[(i+j)%2]
-			out = append(out, fmt.Sprintf(`{"id":"%d-%d","name":"n%d","rule":%s,"scope":%s,"action":%q}`, i, j, i%5, rule, scope, action))
+			out = append(out, fmt.Sprintf(`{"id":"%d-%d","name":"n%d","rule":%s,"scope":%s,"action":%q}`, i,
+				j, i%5, rule, scope, action))
 		}
 	}
 	return out
@@ -129,7 +140,10 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		want := set.Evaluate(context.Background(), in)
 		wantNeeds := set.Needs(in)
 		r.Shuffle(len(policies), func(i, j int) { policies[i], policies[j] = policies[j], policies[i] })
-		r.Shuffle(len(in.Receipts), func(i, j int) { in.Receipts[i], in.Receipts[j] = in.Receipts[j], in.Receipts[i] })
+		r.Shuffle(len(in.Receipts), func(i, j int) {
+			in.Receipts[i], in.Receipts[j] = in.Receipts[j],
+				in.Receipts[i]
+		})
 		spent := in.Totals.Spent
 		r.Shuffle(len(spent), func(i, j int) { spent[i], spent[j] = spent[j], spent[i] })
 		other := mustCompile(t, policies)
@@ -188,7 +202,9 @@ func TestScopeNeverWidens(t *testing.T) {
 	for range rounds {
 		in := randomPush(r)
 		in.Await = false
-		for _, rule := range []string{`{"blocked_models": ["gpt-4o"]}`, `{"max_cost_per_prompt": 5}`, `{"protected_paths": ["infra/"]}`} {
+		for _, rule := range []string{
+			`{"blocked_models": ["gpt-4o"]}`, `{"max_cost_per_prompt": 5}`, `{"protected_paths": ["infra/"]}`,
+		} {
 			wide := judgeOne(t, in, rule, `{}`)
 			narrow := judgeOne(t, in, rule, `{"repos": ["shop/*"], "branches": ["main"], "teams": ["core"]}`)
 			if narrow.Outcome.Stronger(wide.Outcome) != wide.Outcome {

@@ -77,8 +77,11 @@ func TestInterrupted(t *testing.T) {
 		"receipts.all(a, receipts.all(b, a.id + b.id != ''))"}}`))
 	ctx := &stop{Context: context.Background(), looks: 2, done: make(chan struct{})}
 	verdict := set.Evaluate(ctx, benchInput(1000))
-	if len(verdict.Findings) != 1 || verdict.Findings[0].Problem != push.Failed || !strings.Contains(verdict.Findings[0].Found, "time") {
-		t.Errorf("got %+v", verdict)
+	if len(verdict.Findings) != 1 {
+		t.Fatalf("got %+v", verdict)
+	}
+	if f := verdict.Findings[0]; f.Problem != push.Failed || !strings.Contains(f.Found, "time") {
+		t.Errorf("finding %+v", f)
 	}
 }
 
@@ -91,7 +94,8 @@ func (panicking) judge(context.Context, *view, *report) { panic("index\x1b[31m o
 func TestPanicIsAFinding(t *testing.T) {
 	t.Parallel()
 	policies := mustParse(t, `{"id":"1","name":"good","action":"warn","rule":{"expression":"false"}}`)
-	policies = append(policies, Policy{ID: "2", Name: "bad", Action: Block, Enabled: true, Rule: Rule{kind: "bad", judge: panicking{}}})
+	policies = append(policies, Policy{ID: "2", Name: "bad", Action: Block, Enabled: true,
+		Rule: Rule{kind: "bad", judge: panicking{}}})
 	verdict := mustCompile(t, policies).Evaluate(context.Background(),
 		push.Input{Refs: []push.Ref{{Name: "refs/heads/main", Kind: push.Update}}})
 	if verdict.Outcome != push.Refuse || len(verdict.Findings) != 2 {
@@ -129,7 +133,8 @@ func TestVersionsAreNamed(t *testing.T) {
 		`{"id":"2","name":"b","version":7,"rule":{"require_receipts":true}}`,
 		`{"id":"1","name":"a","version":3,"action":"block","rule":{"expression":"false"}}`,
 		`{"id":"3","name":"c","version":1,"rule":{"expression":"false"},"scope":{"repos":["other"]}}`))
-	verdict := set.Evaluate(context.Background(), push.Input{Refs: []push.Ref{{Name: "refs/heads/main", Kind: push.Update}}})
+	verdict := set.Evaluate(context.Background(), push.Input{Refs: []push.Ref{{Name: "refs/heads/main",
+		Kind: push.Update}}})
 	want := []push.Judged{
 		{PolicyID: "1", PolicyName: "a", Version: 3, Outcome: push.Refuse},
 		{PolicyID: "2", PolicyName: "b", Version: 7, Outcome: push.Accept},
@@ -153,12 +158,14 @@ func TestNeeds(t *testing.T) {
 		Refs:    []push.Ref{{Name: "refs/heads/main", Kind: push.Update}},
 		Commits: []push.Commit{{OID: "1"}},
 		Receipts: []push.Receipt{
-			{ID: "1", Commit: "1", CostUSD: &cost, Day: "2026-10-01"}, {ID: "2", Commit: "1", CostUSD: &cost}, {ID: "3", Commit: "1"},
+			{ID: "1", Commit: "1", CostUSD: &cost, Day: "2026-10-01"}, {ID: "2", Commit: "1",
+				CostUSD: &cost}, {ID: "3", Commit: "1"},
 		},
 	}
 	want := push.Needs{
 		Accounts: []push.Account{
-			{Per: push.PerTeam, Key: "core", Period: "2026-10"}, {Per: push.PerTeam, Key: "core", Period: "2026-11"},
+			{Per: push.PerTeam, Key: "core", Period: "2026-10"}, {Per: push.PerTeam, Key: "core",
+				Period: "2026-11"},
 			{Per: push.PerUser, Key: "dev@example.com", Period: "2026-11-23"},
 		},
 		Windows: []int{90},
@@ -166,7 +173,8 @@ func TestNeeds(t *testing.T) {
 	if diff := cmp.Diff(want, set.Needs(in)); diff != "" {
 		t.Error(diff)
 	}
-	totals := mustCompile(t, mustParse(t, `{"name":"t","rule":{"expression":"totals.org_day < 1.0"}}`)).Needs(in)
+	totals := mustCompile(t, mustParse(t,
+		`{"name":"t","rule":{"expression":"totals.org_day < 1.0"}}`)).Needs(in)
 	if len(totals.Accounts) != 10 {
 		t.Errorf("an expression over totals needs %+v", totals.Accounts)
 	}
@@ -183,16 +191,20 @@ func benchInput(n int) push.Input {
 	for i := range 10 {
 		c := push.Commit{OID: fmt.Sprintf("%040x", i), Noted: true, PatchID: fmt.Sprint(i)}
 		for j := range 10 {
-			c.Files = append(c.Files, push.File{Path: fmt.Sprintf("src/pkg%d/file%d.go", i, j), Added: 50, AI: 20})
+			c.Files = append(c.Files, push.File{Path: fmt.Sprintf("src/pkg%d/file%d.go", i, j), Added: 50,
+				AI: 20})
 		}
 		in.Commits = append(in.Commits, c)
 	}
-	models := []string{"claude-opus-4-6", "claude-sonnet-4-5-20250929", "gpt-4o", "gemini-2.5-pro", "anthropic/claude-haiku-4.5"}
+	models := []string{"claude-opus-4-6", "claude-sonnet-4-5-20250929", "gpt-4o", "gemini-2.5-pro",
+		"anthropic/claude-haiku-4.5"}
 	for i := range n {
 		cost := push.DecimalOf(int64(i)).Mul(cents(1)).Add(cents(7))
 		in.Receipts = append(in.Receipts, push.Receipt{
-			ID: fmt.Sprintf("receipt-%d", i), Commit: in.Commits[i%10].OID, Provider: "claude", Model: models[i%len(models)],
-			Prompt: fmt.Sprintf("session/%d", i/2), User: fmt.Sprintf("user%d@example.com", i%7), Day: "2026-11-23", CostUSD: &cost,
+			ID: fmt.Sprintf("receipt-%d", i), Commit: in.Commits[i%10].OID, Provider: "claude",
+			Model:  models[i%len(models)],
+			Prompt: fmt.Sprintf("session/%d", i/2), User: fmt.Sprintf("user%d@example.com", i%7),
+			Day: "2026-11-23", CostUSD: &cost,
 			InputTokens: int64(i) * 10, OutputTokens: int64(i),
 		})
 	}
@@ -202,8 +214,10 @@ func benchInput(n int) push.Input {
 // benchPolicies are 100: every rule, and as many expressions as there is room.
 func benchPolicies(expressions int) []string {
 	rules := []string{
-		`{"max_cost_per_day": 100000}`, `{"max_cost_per_day": 100000, "per": "user"}`, `{"max_cost_per_month": 900000, "per": "team"}`,
-		`{"max_cost_per_prompt": 50}`, `{"allowed_models": ["claude-*", "gpt-4o", "gemini-*"]}`, `{"blocked_models": ["gpt-3*"]}`,
+		`{"max_cost_per_day": 100000}`, `{"max_cost_per_day": 100000, "per": "user"}`,
+		`{"max_cost_per_month": 900000, "per": "team"}`,
+		`{"max_cost_per_prompt": 50}`, `{"allowed_models": ["claude-*", "gpt-4o", "gemini-*"]}`,
+		`{"blocked_models": ["gpt-3*"]}`,
 		`{"allowed_providers": ["claude"]}`, `{"require_review_above": 5000}`, `{"max_ai_percentage": 90}`,
 		`{"require_receipts": true}`, `{"protected_paths": ["/infra/**", "*.pem"]}`, `{"forbid_secrets": true}`,
 	}

@@ -63,7 +63,8 @@ var (
 		textField("user", func(r *receipt) string { return r.user }),
 		textsField("teams", func(r *receipt) []string { return r.teams }),
 		textField("day", func(r *receipt) string { return r.day }),
-		doubleField("cost_usd", func(r *receipt) float64 { return r.cost }),
+		// Costs are what expressions ask for most, so that they are made once.
+		field{"cost_usd", cel.DoubleType, func(v any) ref.Val { return v.(*receipt).cost }},
 		boolField("cost_known", func(r *receipt) bool { return r.CostUSD != nil }),
 		intField("input_tokens", func(r *receipt) int64 { return r.InputTokens }),
 		intField("output_tokens", func(r *receipt) int64 { return r.OutputTokens }),

@@ -92,7 +92,10 @@ func quantified(c ast.ComprehensionExpr) (fields []int, ok bool) {
 	}
 	call := step.AsCall()
 	logical := call.FunctionName() == operators.LogicalAnd || call.FunctionName() == operators.LogicalOr
-	if !logical || len(call.Args()) != 2 || !isIdent(call.Args()[0], c.AccuVar()) || !isIdent(c.Result(), c.AccuVar()) {
+	if !logical || len(call.Args()) != 2 {
+		return nil, false
+	}
+	if !isIdent(call.Args()[0], c.AccuVar()) || !isIdent(c.Result(), c.AccuVar()) {
 		return nil, false
 	}
 	return fieldsOf(call.Args()[1], c.IterVar())

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
 	"github.com/blameprompt/enterprise/policy/push"
@@ -63,7 +64,7 @@ type receipt struct {
 	teams  []string
 	day    string
 	// cost is the cost for expressions, 0 when it is not known.
-	cost float64
+	cost ref.Val
 }
 
 func newPushed(in *push.Input) *pushed {
@@ -226,9 +227,9 @@ func (p *pushed) read(c *commit, r *push.Receipt) *receipt {
 		model = readModel(r.Model)
 		p.models[r.Model] = model
 	}
-	out.model = model
+	out.model, out.cost = model, types.Double(0)
 	if r.CostUSD != nil {
-		out.cost = r.CostUSD.Float64()
+		out.cost = types.Double(r.CostUSD.Float64())
 	}
 	return out
 }

@@ -22,8 +22,10 @@ func mustDecimal(t testing.TB, text string) Decimal {
 func TestParseDecimal(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"0": "0", "-0": "0", "50.0": "50", "0.30": "0.3", "1e2": "100", "1.5e-3": "0.0015", "12.5E1": "125", "-0.05": "-0.05",
-		"100": "100", "0.000000000000000000000000000001": "0.000000000000000000000000000001", "1e48": "1" + strings.Repeat("0", 48),
+		"0": "0", "-0": "0", "50.0": "50", "0.30": "0.3", "1e2": "100", "1.5e-3": "0.0015", "12.5E1": "125",
+		"-0.05": "-0.05",
+		"100":   "100", "0.000000000000000000000000000001": "0.000000000000000000000000000001",
+		"1e48":  "1" + strings.Repeat("0", 48),
 		"0.1e1": "1", "007": "7",
 	} {
 		d, err := ParseDecimal(text)
@@ -32,7 +34,8 @@ func TestParseDecimal(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "-", ".5", "5.", "1..2", "abc", "1e", "1e99", "1e-99", "NaN", "Inf", "+1", "1_0", "0x1", " 1", strings.Repeat("1", 65), "1e1.5", "--1",
+		"", "-", ".5", "5.", "1..2", "abc", "1e", "1e99", "1e-99", "NaN", "Inf", "+1", "1_0", "0x1", " 1",
+		strings.Repeat("1", 65), "1e1.5", "--1",
 	} {
 		if d, err := ParseDecimal(text); err == nil {
 			t.Errorf("%q was read as %s", text, d)
@@ -43,7 +46,8 @@ func TestParseDecimal(t *testing.T) {
 // TestDecimalIsExact compares arithmetic with rational numbers.
 func TestDecimalIsExact(t *testing.T) {
 	t.Parallel()
-	texts := []string{"0", "0.1", "0.2", "0.3", "-0.3", "3.75e-9", "47.5", "1e18", "123456789.123456789123456789", "-2.5"}
+	texts := []string{"0", "0.1", "0.2", "0.3", "-0.3", "3.75e-9", "47.5", "1e18",
+		"123456789.123456789123456789", "-2.5"}
 	rat := func(d Decimal) *big.Rat {
 		r, ok := new(big.Rat).SetString(d.String())
 		if !ok {
@@ -192,7 +196,8 @@ func TestSame(t *testing.T) {
 		other Person
 		want  bool
 	}{
-		{Person{User: "ANN@example.com"}, true}, {Person{Email: " ann@Example.com "}, true}, {Person{Name: "Ann"}, false},
+		{Person{User: "ANN@example.com"}, true}, {Person{Email: " ann@Example.com "}, true},
+		{Person{Name: "Ann"}, false},
 		{Person{}, false}, {Person{User: "bob@example.com"}, false},
 	} {
 		if got := ann.Same(c.other); got != c.want {
@@ -228,7 +233,8 @@ func TestInputTravels(t *testing.T) {
 		Today: "2026-11-23", Pusher: Person{User: "u", Teams: []string{"a"}}, Repo: Repo{Name: "r"},
 		Refs: []Ref{{Name: "refs/heads/x", Kind: Force, Origin: Web}}, Await: true,
 		Commits: []Commit{{OID: "1", Files: []File{{Path: "p", Added: 3, AI: 1, Excluded: true}},
-			Reviews: []Review{{Reviewer: Person{Email: "e"}, PatchID: "q", Approved: true}}, Marks: []Mark{{Agent: "claude"}}}},
+			Reviews: []Review{{Reviewer: Person{Email: "e"}, PatchID: "q", Approved: true}},
+			Marks:   []Mark{{Agent: "claude"}}}},
 		Receipts: []Receipt{{ID: "1", Commit: "1", CostUSD: &cost, Secrets: []SecretKind{JWT}}},
 		Totals: Totals{Spent: []Spent{{Account: Account{Per: PerTeam, Key: "k", Period: "2026-11"}, USD: cost}},
 			Windows: []Window{{Days: 7, Lines: Lines{Added: 1}}}},

@@ -69,7 +69,8 @@ var secretPatterns = []secretPattern{
 	{PyPIToken, "pypi-", `\bpypi-[A-Za-z0-9_-]{50,}`},
 	{JWT, "eyJ", `\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`},
 	{URLPassword, "://", `://[^\s/:@]{1,64}:[^\s/:@\[\]<>{}$*]{3,256}@[A-Za-z0-9]`},
-	{Password, "", `(?i)\b(?:password|passwd|secret|api_?key|access_?token)["']?\s*[:=]\s*["'][^"'\s\[\]<>{}$*]{6,256}["']`},
+	{Password, "", `(?i)\b(?:password|passwd|secret|api_?key|access_?token)["']?\s*[:=]\s*` +
+		`["'][^"'\s\[\]<>{}$*]{6,256}["']`},
 }
 
 // notSecrets are markers for what the client takes out that is no secret.
