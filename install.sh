@@ -185,12 +185,10 @@ install_deps() {
 
 install_programs() {
 	bin=$(dirname "$0")/bin
-	for program in blamepromptd blameprompt-hook blameprompt-enterprise; do
-		[ -x "$bin/$program" ] || fail "$bin/$program is not there; run \"make build\" first"
-	done
+	[ -x "$bin/blamepromptd" ] || fail "$bin/blamepromptd is not there; run \"make build\" first"
 	run install -d "$destdir$prefix/bin" || fail "cannot write to $prefix/bin; run as root or set PREFIX"
-	for program in blamepromptd blameprompt-hook blameprompt-enterprise; do
-		run install -m 755 "$bin/$program" "$destdir$prefix/bin/$program" ||
+	for program in "$bin"/*; do
+		run install -m 755 "$program" "$destdir$prefix/bin/$(basename "$program")" ||
 			fail "cannot write to $prefix/bin; run as root or set PREFIX"
 	done
 	say "installed in $prefix/bin"
