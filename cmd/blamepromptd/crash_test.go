@@ -187,6 +187,7 @@ func TestKilledDaemonsLoseAndDoubleNothing(t *testing.T) {
 			t.Fatalf("the daemon ended by itself: %s", p.out)
 		}
 		p.kill()
+		t.Logf("killed after %v of %v; taken in: %v", wait.Round(time.Millisecond), ref.Round(time.Millisecond), p.tip(db) == want)
 		if p.tip(db) == want {
 			// Done before its time: start over, so that every kill hits an ingest.
 			restart(t, db)
