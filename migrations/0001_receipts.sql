@@ -70,9 +70,6 @@ CREATE TABLE repos (
     removed_at       timestamptz,
     -- A fetch that started at or after a demand satisfies it (debouncing).
     fetch_started_at timestamptz,
-    -- The end of the last fetch, whatever came of it. One that started later
-    -- either runs or died with its daemon.
-    fetch_ended_at   timestamptz,
     fetched_at       timestamptz,
     fetch_failures   integer NOT NULL DEFAULT 0,
     fetch_error      text NOT NULL DEFAULT '',

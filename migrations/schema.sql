@@ -438,7 +438,6 @@ CREATE TABLE public.repos (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     removed_at timestamp with time zone,
     fetch_started_at timestamp with time zone,
-    fetch_ended_at timestamp with time zone,
     fetched_at timestamp with time zone,
     fetch_failures integer DEFAULT 0 NOT NULL,
     fetch_error text DEFAULT ''::text NOT NULL,

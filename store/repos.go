@@ -206,7 +206,6 @@ func (db *DB) FetchEnded(ctx context.Context, org, repo uuid.UUID, out Fetched) 
 			default_branch = CASE WHEN $3 = '' THEN default_branch ELSE $3 END,
 			object_format = CASE WHEN $4 = '' THEN object_format ELSE $4 END,
 			active_at = CASE WHEN $5 THEN now() ELSE active_at END,
-			fetch_ended_at = clock_timestamp(),
 			fetched_at = CASE WHEN $6 = '' THEN now() ELSE fetched_at END,
 			fetch_failures = CASE WHEN $6 = '' THEN 0 ELSE fetch_failures + 1 END,
 			fetch_error = $6
@@ -217,23 +216,12 @@ func (db *DB) FetchEnded(ctx context.Context, org, repo uuid.UUID, out Fetched) 
 // ReposDue lists, over all organisations, the repositories whose last fetch is
 // older than their interval: active ones (something new within idleAfter)
 // every active, others every idle, failing ones with doubled waits up to idle.
-// A fetch that began, never ended and holds its lock no more died with its
-// daemon: that repository is due at once.
 func (db *DB) ReposDue(ctx context.Context, active, idle, idleAfter time.Duration) ([]Repo, error) {
 	return collect[Repo](ctx, db.pool, "finding repositories to sweep", `
 		SELECT `+repoColumns+` FROM repos
 		WHERE removed_at IS NULL AND remote_url IS NOT NULL
-		  AND (coalesce(fetch_started_at, '-infinity') < now() - CASE
+		  AND coalesce(fetch_started_at, '-infinity') < now() - CASE
 			WHEN fetch_failures > 0 THEN least($2::interval, $1::interval * power(2, least(fetch_failures, 20)))
 			WHEN active_at > now() - $3::interval THEN $1::interval
-			ELSE $2::interval END
-		  -- The lock is asked for only where a fetch has not ended, and is given back at once.
-		  OR CASE WHEN fetch_started_at > coalesce(fetch_ended_at, '-infinity')
-			THEN pg_try_advisory_xact_lock(`+RepoLock("id")+`) ELSE false END)`, active, idle, idleAfter)
-}
-
-// RepoLock is SQL for the key of the advisory lock under which one worker at a
-// time fetches the repository whose id the SQL expression id gives.
-func RepoLock(id string) string {
-	return `hashtextextended('blameprompt fetch ' || ` + id + `::uuid::text, 0)`
+			ELSE $2::interval END`, active, idle, idleAfter)
 }

@@ -12,8 +12,11 @@ import (
 	"github.com/blameprompt/enterprise/store"
 )
 
-// lockKey is the advisory lock of a repository, as SQL over its id.
-var lockKey = store.RepoLock("$1")
+// lockName makes, with the text of an id behind it, the key of the advisory lock
+// of a repository in SQL.
+const lockName = `hashtextextended('blameprompt fetch ' || `
+
+const lockKey = lockName + `$1::uuid::text, 0)`
 
 const (
 	// lockCheck is how often the holder makes sure that it still holds.

@@ -101,7 +101,7 @@ const jobs = `
 			WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
 			  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 			  AND (l.classid::bigint << 32 | l.objid::bigint)
-			    = hashtextextended('blameprompt fetch ' || (j.args->>'repo_id'), 0)) AS locked
+			    = ` + lockName + `(j.args->>'repo_id'), 0)) AS locked
 	FROM river_job j
 	WHERE j.kind = 'fetch' AND j.state IN ('available', 'pending', 'scheduled', 'retryable', 'running')`
 
