@@ -104,7 +104,23 @@ func (g *Ingester) Sync(ctx context.Context, org, repo uuid.UUID, progress Progr
 	// The outcome is recorded also when the caller has gone.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return report, errors.Join(err, g.cfg.DB.FetchEnded(end, org, repo, out))
+	err = errors.Join(err, g.cfg.DB.FetchEnded(end, org, repo, out))
+	if report.Changed {
+		g.maintain(ctx, row)
+	}
+	return report, err
+}
+
+// maintain keeps the mirror small, after all that somebody may wait for. A
+// failure costs disk space and no receipt.
+func (g *Ingester) maintain(ctx context.Context, row store.Repo) {
+	m, err := mirror.Open(g.cfg.MirrorRoot, row.ID.String())
+	if err == nil {
+		err = m.Maintain(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		g.cfg.Log.Warn().Err(err).Str("repo", row.Name).Msg("the mirror was not packed; its next change tries again")
+	}
 }
 
 func (g *Ingester) sync(ctx context.Context, row store.Repo, progress Progress, out *store.Fetched) (Report, error) {
