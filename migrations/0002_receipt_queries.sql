@@ -3,6 +3,15 @@
 -- +goose Up
 CREATE INDEX receipts_user_name ON receipts (org_id, lower(user_name), timestamp DESC, id DESC);
 
+-- Sums by repository over all days, without a visit to the rows.
+CREATE INDEX rollups_all ON rollups (org_id, day, repo_id) INCLUDE (receipts, cost_usd) WHERE dimension = 'all';
+
+-- Whether to walk through receipts in order or to gather those that match
+-- depends on how frequent a piece of text or a path is; a hundred samples, the
+-- default, do not tell.
+ALTER TABLE receipts ALTER COLUMN prompt_summary SET STATISTICS 500;
+ALTER TABLE receipt_files ALTER COLUMN path SET STATISTICS 1000;
+
 -- The repositories that a receipt stands in beside the one that its content
 -- was taken from (receipts.repo_id), with its time, so that a repository's
 -- receipts can be read in order. Kept by triggers; few receipts have any.

@@ -355,6 +355,7 @@ CREATE TABLE public.receipt_files (
     additions bigint,
     deletions bigint
 );
+ALTER TABLE ONLY public.receipt_files ALTER COLUMN path SET STATISTICS 1000;
 
 CREATE TABLE public.receipt_repos (
     org_id uuid NOT NULL,
@@ -423,6 +424,7 @@ CREATE TABLE public.receipts (
     CONSTRAINT receipts_source_check CHECK ((source = ANY (ARRAY['blameprompt'::text, 'git-ai'::text, 'api'::text]))),
     CONSTRAINT receipts_timestamp_basis_check CHECK ((timestamp_basis = ANY (ARRAY['client'::text, 'note'::text, 'received'::text])))
 );
+ALTER TABLE ONLY public.receipts ALTER COLUMN prompt_summary SET STATISTICS 500;
 
 CREATE TABLE public.repos (
     id uuid NOT NULL,
@@ -621,6 +623,8 @@ CREATE INDEX receipts_user ON public.receipts USING btree (org_id, lower(user_em
 CREATE INDEX receipts_user_name ON public.receipts USING btree (org_id, lower(user_name), "timestamp" DESC, id DESC);
 
 CREATE INDEX repos_url_key ON public.repos USING btree (org_id, url_key) WHERE (removed_at IS NULL);
+
+CREATE INDEX rollups_all ON public.rollups USING btree (org_id, day, repo_id) INCLUDE (receipts, cost_usd) WHERE (dimension = 'all'::text);
 
 CREATE INDEX rollups_day ON public.rollups USING btree (org_id, dimension, day);
 

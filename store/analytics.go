@@ -82,10 +82,12 @@ func (f AnalyticsFilter) from(org uuid.UUID, all, byUser string, byRepo bool) *c
 	switch {
 	case len(f.Repos) > 0:
 		c.add(oneOf("s.repo_id", f.Repos, c))
-	case byRepo:
+	case byRepo && f.Emails != nil:
 		// One index probe per repository and user finds fewer rows than a walk
 		// through the dimension.
 		c.add("s.repo_id IN (SELECT id FROM repos WHERE org_id = $1)")
+	case byRepo:
+		c.add("s.repo_id <> ?", uuid.Nil)
 	default:
 		c.add("s.repo_id = ?", uuid.Nil)
 	}

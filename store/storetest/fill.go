@@ -121,7 +121,7 @@ var fillStatements = []string{
 	FROM drawn, LATERAL (SELECT timestamptz '2026-07-01' - interval '400 days' * (1 - x) AS at) t ORDER BY t.at`,
 	`INSERT INTO receipt_files (org_id, receipt_id, position, path, line_start, line_end, blob_hash)
 	SELECT $1, 'r-' || i, f, 'src/mod' || file % 20 || '/file' || file || '_' || repo || '.go', 1, 20, ''
-	FROM drawn, generate_series(1, files) f, LATERAL (SELECT (400 * power(random(), 3))::int AS file WHERE i + f > 0) p`,
+	FROM drawn, generate_series(1, files) f, LATERAL (SELECT (400 * power(random(), 2))::int AS file WHERE i + f > 0) p`,
 	`INSERT INTO receipt_commits (org_id, receipt_id, repo_id, ref, commit, blob, position, content_hash, first_noted_at, noted_at,
 		notes_commit, current)
 	SELECT org_id, id, repo_id, ref, commit_hash, blob, 0, content_hash, timestamp, timestamp, notes_commit, current FROM receipts
