@@ -20,7 +20,7 @@ import (
 // key with dashes. Secrets have no flag, since flags can be seen in ps; they may
 // also be given as the name of a file, in the variable with _FILE at its end.
 type Config struct {
-	DataDir string `toml:"data_dir" doc:"Directory of everything that is kept: mirrors, key file, private PostgreSQL. Unset: the directory that systemd gives (STATE_DIRECTORY), else data in the checkout that the program is run in, else /var/lib/blameprompt."`
+	DataDir string `toml:"data_dir" doc:"Directory of everything that is kept: mirrors, key file, private PostgreSQL. Unset: the directory that systemd gives (STATE_DIRECTORY), else data in the checkout that the program is run in (if root's PostgreSQL can enter it, which below /root it cannot), else /var/lib/blameprompt."`
 
 	DatabaseURL      string `toml:"database_url" secret:"true" doc:"PostgreSQL 14 or newer to use, as a postgres:// URL. Unset: a private PostgreSQL in the data directory."`
 	DatabaseMaxConns int    `toml:"database_max_conns" default:"16" doc:"Most connections to the database at a time."`

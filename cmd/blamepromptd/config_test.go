@@ -220,3 +220,27 @@ func settingsTable() string {
 	}
 	return b.String()
 }
+
+// Root's PostgreSQL runs as another account: a checkout in a closed directory
+// is no place for its data, and an own one still is.
+func TestACheckoutThatPostgreSQLCannotEnterIsPassedOver(t *testing.T) {
+	t.Parallel()
+	closed := t.TempDir()
+	if err := os.Chmod(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(closed, "go.mod"), []byte("module "+modulePath+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := &loader{lookup: func(string) (string, bool) { return "", false }, dir: closed}
+	want := filepath.Join(closed, checkoutDir)
+	if dir, _ := l.guessDataDir(false); dir != want {
+		t.Errorf("with a database elsewhere the data directory is %s, want %s", dir, want)
+	}
+	if os.Geteuid() == 0 {
+		want = serviceDir
+	}
+	if dir, _ := l.guessDataDir(true); dir != want {
+		t.Errorf("with a private PostgreSQL the data directory is %s, want %s", dir, want)
+	}
+}

@@ -369,7 +369,7 @@ const (
 func (l *loader) defaultDataDir(cfg *Config, list []*setting) {
 	if cfg.DataDir == "" {
 		var source string
-		cfg.DataDir, source = l.guessDataDir()
+		cfg.DataDir, source = l.guessDataDir(cfg.DatabaseURL == "")
 		list[0].Source = "default: " + source
 	}
 	if !filepath.IsAbs(cfg.DataDir) {
@@ -377,16 +377,37 @@ func (l *loader) defaultDataDir(cfg *Config, list []*setting) {
 	}
 }
 
-func (l *loader) guessDataDir() (dir, source string) {
+// guessDataDir passes a checkout over whose path the private PostgreSQL could
+// not enter: root's daemon runs it as another account, which /root keeps out.
+func (l *loader) guessDataDir(private bool) (dir, source string) {
 	if state, ok := l.lookup(stateDirEnv); ok && state != "" {
 		// systemd separates several by colons (systemd.exec(5)).
 		first, _, _ := strings.Cut(state, ":")
 		return first, stateDirEnv
 	}
-	if root := checkoutRoot(l.dir); root != "" {
-		return filepath.Join(root, checkoutDir), "checkout"
+	root := checkoutRoot(l.dir)
+	switch {
+	case root == "":
+		return serviceDir, "service"
+	case private && os.Geteuid() == 0 && !openToOthers(root):
+		return serviceDir, "the checkout is closed to PostgreSQL's account"
 	}
-	return serviceDir, "service"
+	return filepath.Join(root, checkoutDir), "checkout"
+}
+
+// openToOthers says whether any account may pass through dir.
+func openToOthers(dir string) bool {
+	for {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode()&0o001 == 0 {
+			return false
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return true
+		}
+		dir = parent
+	}
 }
 
 // checkoutRoot is the directory with this module's go.mod at or above dir.
