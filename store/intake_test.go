@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,5 +238,27 @@ func TestUploadedNotesWaitForTheirCommit(t *testing.T) {
 	got, err := f.db.UploadedNotes(ctx, f.src.Org.ID, []string{"c9", "c8"})
 	if diff := cmp.Diff(map[string][]byte{"c9": []byte("two")}, got); diff != "" || err != nil {
 		t.Errorf("UploadedNotes (-want +got), %v:\n%s", err, diff)
+	}
+}
+
+func TestOfUploadsAtOnceTheLastNumberIsCurrent(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t)
+	by := access.CLI(f.src.Org.ID)
+	var writers sync.WaitGroup
+	for n := range 12 {
+		writers.Go(func() {
+			up := store.Upload{Commit: "c1", Blob: fmt.Sprintf("blob-%d", n), Content: []byte(fmt.Sprint(n)), Note: notes.Note{Format: notes.FormatGitAI}}
+			if err := f.db.TakeUploads(ctx, by, []store.Upload{up}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writers.Wait()
+	current := f.rows(`SELECT v.blob FROM note_versions v WHERE v.current`)
+	last := f.rows(`SELECT blob FROM note_uploads ORDER BY seq DESC LIMIT 1`)
+	if diff := cmp.Diff(last, current); diff != "" {
+		t.Errorf("current notes (-last upload +current):\n%s", diff)
 	}
 }

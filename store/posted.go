@@ -118,6 +118,10 @@ func (db *DB) TakeUploads(ctx context.Context, by access.Principal, uploads []Up
 		if err := tx.prepareStage(ctx); err != nil {
 			return err
 		}
+		// Before the uploads get their numbers: the last number is to be the last merge.
+		if err := tx.lockOrg(ctx, by.Org); err != nil {
+			return err
+		}
 		versions, err := tx.storeUploads(ctx, by, uploads)
 		if err != nil {
 			return err
