@@ -8,7 +8,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # Runs a command beside one PostgreSQL server for all tests.
 WITH_POSTGRES := go run ./store/storetest/cluster --
 # Where goroutines meet; the race detector takes its time and a C compiler.
-CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/mirror ./store ./store/pglocal ./store/queue
+CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
 .PHONY: help run deps test test-race lint generate bench bench-ingest bench-api fuzz e2e build install clean
