@@ -1,0 +1,42 @@
+package gitcmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// WithShallow returns the repository with file (GIT_SHALLOW_FILE) as the list
+// of commits at which history ends, as receive-pack gives it to the hooks of a
+// shallow push.
+func (r *Repo) WithShallow(file string) *Repo {
+	shallow := *r
+	shallow.env = append(slices.Clone(r.env), "GIT_SHALLOW_FILE="+file)
+	return &shallow
+}
+
+// NewCommits hands the commits that tips reach and no ref outside of
+// refs/notes/ does to fn, newest first as far as commit times are true, at most
+// limit of them, each with its message. Notes refs hide nothing, so that a
+// commit that was once pushed to one is still new to the branches. Tips may be
+// tags; what is neither commit nor tag is passed over. An error of fn ends the
+// walk and is returned as it is. ErrMissingObject means that history is
+// incomplete.
+func (r *Repo) NewCommits(ctx context.Context, tips []OID, limit int, fn func(*Commit) error) error {
+	if len(tips) == 0 || limit <= 0 {
+		return nil
+	}
+	revisions, err := writeRevisions(tips, nil)
+	if err != nil {
+		return fmt.Errorf("reading new commits: %w", err)
+	}
+	c := r.Command(ctx, "log", "--stdin", "-z", "--encoding=UTF-8", "--no-color", "--no-show-signature",
+		"--no-mailmap", "--no-decorate", "--no-notes", "--no-patch", "--max-count="+strconv.Itoa(limit),
+		"--format=tformat:"+logFormat+"%x00%B", "--not", "--exclude=refs/notes/*", "--all")
+	c.Stdin = strings.NewReader(revisions)
+	err = c.Stream(func(out io.Reader) error { return readCommits(newTokens(out), fn) })
+	return unwrapCallback(err, "reading new commits of "+r.dir)
+}
