@@ -73,11 +73,21 @@ func (db *DB) Analytics(ctx context.Context, org uuid.UUID, f AnalyticsFilter, t
 // users are filtered.
 func (f AnalyticsFilter) from(org uuid.UUID, all, byUser string, byRepo bool) *conditions {
 	c := &conditions{}
-	if f.Emails == nil {
-		c.add("s.org_id = ? AND s.dimension = ?", org, all)
-	} else {
-		c.add("s.org_id = ? AND s.dimension = ?", org, byUser)
+	dimension := all
+	if f.Emails != nil {
+		dimension = byUser
+	}
+	c.add("s.org_id = ? AND s.dimension = ?", org, dimension)
+	if f.Emails != nil {
 		c.add(oneOf("s.key", f.Emails, c))
+	}
+	// With every column before the day given, the key leads to the days; sums by
+	// repository have an index of their own.
+	switch {
+	case dimension == "all" && (!byRepo || len(f.Repos) > 0):
+		c.add("s.key = '' AND s.key2 = ''")
+	case dimension == "user", dimension == "model":
+		c.add("s.key2 = ''")
 	}
 	switch {
 	case len(f.Repos) > 0:
@@ -138,6 +148,11 @@ func (f AnalyticsFilter) models(ctx context.Context, q querier, org uuid.UUID, t
 	c, model := f.from(org, "model", "user_model", false), "s.key"
 	if f.Emails != nil {
 		model = "s.key2"
+		known, err := modelsLike(ctx, q, org, "*")
+		if err != nil {
+			return nil, err
+		}
+		c.add(oneOf("s.key2", known, c))
 	}
 	return collect[KeySums](ctx, q, "summing up models", `SELECT `+model+` AS key, `+keySums+`
 		FROM rollups s WHERE `+c.where()+` GROUP BY 1`+costliestFirst+itoa(top), append([]any{planned}, c.args...)...)

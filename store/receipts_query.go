@@ -155,7 +155,7 @@ const (
 // probed is how many receipts a probe walks for each that it shall find. Text
 // that is more frequent than that is found faster by walking, text that is not
 // by its index.
-const probed = 60
+const probed = 30
 
 // choose runs the query by its method. How frequent a piece of text is cannot
 // be known, neither by the rollups nor by PostgreSQL's samples, so it is tried.
