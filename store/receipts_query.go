@@ -125,7 +125,7 @@ func (ask receiptQuery) read(ctx context.Context, q querier, models []string, in
 	if err != nil || !has {
 		return page, err
 	}
-	run.guests = &within
+	run.guests, run.page = &within, page
 	return run.query(ctx, q)
 }
 
@@ -136,8 +136,11 @@ type run struct {
 	in     extent
 	part   string
 	method method
-	// guests is the time within which guests are read too; nil: none.
+	// probed is how many receipts a probe walks.
+	probed int
+	// guests is the time within which guests are joined to page; nil: none.
 	guests *span
+	page   []Receipt
 }
 
 // method is how the receipts that match are found.
@@ -152,21 +155,33 @@ const (
 	probe
 )
 
-// probed is how many receipts a probe walks for each that it shall find. Text
-// that is more frequent than that is found faster by walking, text that is not
-// by its index.
-const probed = 30
+// A first probe walks as many receipts for each that it shall find, a second
+// one at most so many together.
+const (
+	firstProbe = 30
+	maxProbe   = 10_000
+)
 
-// choose runs the query by its method. How frequent a piece of text is cannot
-// be known, neither by the rollups nor by PostgreSQL's samples, so it is tried.
+// choose runs the query by its method. How frequent a piece of text is can be
+// told neither by the rollups nor by PostgreSQL's samples, so it is tried: text
+// that a short walk finds often enough is found by a longer one, rare text by
+// its index.
 func (r *run) choose(ctx context.Context, q querier) ([]Receipt, error) {
 	if r.ask.filter.Text == "" || r.method != walk || r.ask.order == Costliest {
 		return r.query(ctx, q)
 	}
-	r.method = probe
+	r.method, r.probed = probe, firstProbe*r.ask.limit
 	page, err := r.query(ctx, q)
 	if err != nil || len(page) == r.ask.limit {
 		return page, err
+	}
+	// What the page should take by the density that was found, and half as much again.
+	r.probed = r.probed * r.ask.limit / (len(page) + 1) * 3 / 2
+	if r.probed <= maxProbe {
+		page, err = r.query(ctx, q)
+		if err != nil || len(page) == r.ask.limit {
+			return page, err
+		}
 	}
 	r.method = gather
 	return r.query(ctx, q)
@@ -186,7 +201,14 @@ func (r *run) query(ctx context.Context, q querier) ([]Receipt, error) {
 	if r.guests != nil {
 		sources = append(sources, "("+r.guests.guests(c, r.ask.filter.Repos)+" WHERE "+c.where()+r.ask.text(c)+page+")")
 	}
-	if !r.in.none {
+	switch {
+	case r.guests != nil:
+		ids := make([]string, len(r.page))
+		for i := range r.page {
+			ids[i] = r.page[i].ID
+		}
+		sources = append(sources, "(SELECT r.* FROM receipts r WHERE r.org_id = $1 AND r.id = ANY("+c.arg(ids)+"))")
+	case !r.in.none:
 		sources = append(sources, "("+r.own(c, ordered, page)+")")
 	}
 	if sources == nil {
@@ -209,7 +231,7 @@ func (r *run) own(c *conditions, ordered, page string) string {
 		// The planner does not move a condition or an order past OFFSET 0.
 		return from + r.ask.text(c) + " OFFSET 0"
 	case probe:
-		return "SELECT r.* FROM (" + from + ordered + itoa(probed*r.ask.limit) + ") r WHERE true" + r.ask.text(c) + page
+		return "SELECT r.* FROM (" + from + ordered + itoa(r.probed) + ") r WHERE true" + r.ask.text(c) + page
 	case walk:
 	}
 	return from + r.ask.text(c) + page
