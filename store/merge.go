@@ -184,9 +184,10 @@ const sqlState = `
 		SELECT commit, blob, 1 AS rank, depth FROM stage_tip
 		UNION ALL
 		-- Walked or read late, but the tip did not change for it: as it was.
-		SELECT v.commit, v.blob, 2, 0 FROM note_versions v
-		WHERE v.org_id = @org AND v.repo_id = @repo AND v.ref = @ref AND v.current AND NOT @a::boolean
-		  AND v.commit IN (SELECT commit FROM stage_versions UNION ALL SELECT commit FROM stage_bodies)
+		SELECT v.commit, v.blob, 2, 0
+		FROM (SELECT commit FROM stage_versions UNION SELECT commit FROM stage_bodies) w
+		JOIN note_versions v ON v.org_id = @org AND v.repo_id = @repo AND v.ref = @ref AND v.commit = w.commit
+		WHERE v.current AND NOT @a::boolean
 		UNION ALL
 		-- With the whole tip at hand, what it lacks has no note.
 		SELECT v.commit, NULL, 3, 0 FROM note_versions v

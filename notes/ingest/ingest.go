@@ -165,6 +165,7 @@ func (g *Ingester) fetch(ctx context.Context, m *mirror.Mirror, row store.Repo, 
 
 // takeMirror takes in what the mirror holds and the store does not.
 func (g *Ingester) takeMirror(ctx context.Context, m *mirror.Mirror, org store.Org, row store.Repo, progress Progress) (Report, error) {
+	progress(Reading, 0, 0)
 	var report Report
 	git, err := m.Repo()
 	if err != nil {
