@@ -409,6 +409,11 @@ CREATE TABLE rollups (
 -- Trends and top lists over all keys of a dimension.
 CREATE INDEX rollups_day ON rollups (org_id, dimension, day);
 
+-- The same sums by month, for questions over long periods; day is the first of
+-- the month.
+CREATE TABLE rollup_months (LIKE rollups INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+ALTER TABLE rollup_months ADD PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
+
 -- +goose StatementBegin
 CREATE FUNCTION rollup_dimensions(repo uuid, user_email text, provider text, model text, source text)
 RETURNS TABLE (dimension text, repo_id uuid, key text, key2 text)
@@ -428,17 +433,23 @@ CREATE TYPE rollup_delta AS (
 );
 
 -- +goose StatementBegin
-CREATE FUNCTION rollup_apply(deltas rollup_delta[]) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO rollups AS r (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd,
-                              input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
-    SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, d.day, sum(d.receipts), sum(d.receipts_current),
-           sum(d.prompts), sum(d.cost_usd), sum(d.input_tokens), sum(d.output_tokens),
+CREATE FUNCTION rollup_sums(deltas rollup_delta[], grain text) RETURNS SETOF rollups LANGUAGE sql STABLE AS $$
+    SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, date_trunc(grain, d.day::timestamp)::date, sum(d.receipts)::bigint,
+           sum(d.receipts_current)::bigint, sum(d.prompts)::bigint, sum(d.cost_usd), sum(d.input_tokens), sum(d.output_tokens),
            sum(d.cache_read_tokens), sum(d.cache_creation_tokens)
     FROM unnest(deltas) d, rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
     GROUP BY 1, 2, 3, 4, 5, 6
     HAVING sum(d.receipts) <> 0 OR sum(d.receipts_current) <> 0 OR sum(d.prompts) <> 0 OR sum(d.cost_usd) <> 0
         OR sum(d.input_tokens) <> 0 OR sum(d.output_tokens) <> 0
         OR sum(d.cache_read_tokens) <> 0 OR sum(d.cache_creation_tokens) <> 0
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION rollup_apply(deltas rollup_delta[]) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO rollups AS r (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd,
+                              input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
+    SELECT * FROM rollup_sums(deltas, 'day')
     -- One order for all writers, so that two of them cannot wait for each other.
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
@@ -449,7 +460,21 @@ CREATE FUNCTION rollup_apply(deltas rollup_delta[]) RETURNS void LANGUAGE sql AS
         input_tokens = r.input_tokens + excluded.input_tokens,
         output_tokens = r.output_tokens + excluded.output_tokens,
         cache_read_tokens = r.cache_read_tokens + excluded.cache_read_tokens,
-        cache_creation_tokens = r.cache_creation_tokens + excluded.cache_creation_tokens
+        cache_creation_tokens = r.cache_creation_tokens + excluded.cache_creation_tokens;
+    INSERT INTO rollup_months AS r (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd,
+                              input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
+    SELECT * FROM rollup_sums(deltas, 'month')
+    -- One order for all writers, so that two of them cannot wait for each other.
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+    SET receipts = r.receipts + excluded.receipts,
+        receipts_current = r.receipts_current + excluded.receipts_current,
+        prompts = r.prompts + excluded.prompts,
+        cost_usd = r.cost_usd + excluded.cost_usd,
+        input_tokens = r.input_tokens + excluded.input_tokens,
+        output_tokens = r.output_tokens + excluded.output_tokens,
+        cache_read_tokens = r.cache_read_tokens + excluded.cache_read_tokens,
+        cache_creation_tokens = r.cache_creation_tokens + excluded.cache_creation_tokens;
 $$;
 -- +goose StatementEnd
 

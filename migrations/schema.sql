@@ -113,14 +113,7 @@ CREATE FUNCTION public.rollup_apply(deltas public.rollup_delta[]) RETURNS void
     AS $$
     INSERT INTO rollups AS r (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd,
                               input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
-    SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, d.day, sum(d.receipts), sum(d.receipts_current),
-           sum(d.prompts), sum(d.cost_usd), sum(d.input_tokens), sum(d.output_tokens),
-           sum(d.cache_read_tokens), sum(d.cache_creation_tokens)
-    FROM unnest(deltas) d, rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
-    GROUP BY 1, 2, 3, 4, 5, 6
-    HAVING sum(d.receipts) <> 0 OR sum(d.receipts_current) <> 0 OR sum(d.prompts) <> 0 OR sum(d.cost_usd) <> 0
-        OR sum(d.input_tokens) <> 0 OR sum(d.output_tokens) <> 0
-        OR sum(d.cache_read_tokens) <> 0 OR sum(d.cache_creation_tokens) <> 0
+    SELECT * FROM rollup_sums(deltas, 'day')
     -- One order for all writers, so that two of them cannot wait for each other.
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
@@ -131,7 +124,21 @@ CREATE FUNCTION public.rollup_apply(deltas public.rollup_delta[]) RETURNS void
         input_tokens = r.input_tokens + excluded.input_tokens,
         output_tokens = r.output_tokens + excluded.output_tokens,
         cache_read_tokens = r.cache_read_tokens + excluded.cache_read_tokens,
-        cache_creation_tokens = r.cache_creation_tokens + excluded.cache_creation_tokens
+        cache_creation_tokens = r.cache_creation_tokens + excluded.cache_creation_tokens;
+    INSERT INTO rollup_months AS r (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd,
+                              input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
+    SELECT * FROM rollup_sums(deltas, 'month')
+    -- One order for all writers, so that two of them cannot wait for each other.
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+    SET receipts = r.receipts + excluded.receipts,
+        receipts_current = r.receipts_current + excluded.receipts_current,
+        prompts = r.prompts + excluded.prompts,
+        cost_usd = r.cost_usd + excluded.cost_usd,
+        input_tokens = r.input_tokens + excluded.input_tokens,
+        output_tokens = r.output_tokens + excluded.output_tokens,
+        cache_read_tokens = r.cache_read_tokens + excluded.cache_read_tokens,
+        cache_creation_tokens = r.cache_creation_tokens + excluded.cache_creation_tokens;
 $$;
 
 CREATE FUNCTION public.rollup_dimensions(repo uuid, user_email text, provider text, model text, source text) RETURNS TABLE(dimension text, repo_id uuid, key text, key2 text)
@@ -141,6 +148,37 @@ CREATE FUNCTION public.rollup_dimensions(repo uuid, user_email text, provider te
     FROM (VALUES ('all', '', ''), ('model', model, ''), ('provider', provider, ''), ('source', source, ''),
                  ('user', lower(user_email), ''), ('user_model', lower(user_email), model)) AS d (dimension, key, key2),
          (VALUES (repo), ('00000000-0000-0000-0000-000000000000'::uuid)) AS r (repo_id)
+$$;
+
+CREATE TABLE public.rollups (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    key2 text NOT NULL,
+    day date NOT NULL,
+    receipts bigint DEFAULT 0 NOT NULL,
+    receipts_current bigint DEFAULT 0 NOT NULL,
+    prompts bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric DEFAULT 0 NOT NULL,
+    input_tokens numeric DEFAULT 0 NOT NULL,
+    output_tokens numeric DEFAULT 0 NOT NULL,
+    cache_read_tokens numeric DEFAULT 0 NOT NULL,
+    cache_creation_tokens numeric DEFAULT 0 NOT NULL,
+    CONSTRAINT rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'source'::text, 'user_model'::text])))
+);
+
+CREATE FUNCTION public.rollup_sums(deltas public.rollup_delta[], grain text) RETURNS SETOF public.rollups
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, date_trunc(grain, d.day::timestamp)::date, sum(d.receipts)::bigint,
+           sum(d.receipts_current)::bigint, sum(d.prompts)::bigint, sum(d.cost_usd), sum(d.input_tokens), sum(d.output_tokens),
+           sum(d.cache_read_tokens), sum(d.cache_creation_tokens)
+    FROM unnest(deltas) d, rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
+    GROUP BY 1, 2, 3, 4, 5, 6
+    HAVING sum(d.receipts) <> 0 OR sum(d.receipts_current) <> 0 OR sum(d.prompts) <> 0 OR sum(d.cost_usd) <> 0
+        OR sum(d.input_tokens) <> 0 OR sum(d.output_tokens) <> 0
+        OR sum(d.cache_read_tokens) <> 0 OR sum(d.cache_creation_tokens) <> 0
 $$;
 
 CREATE TABLE public.api_keys (
@@ -447,7 +485,7 @@ CREATE TABLE public.repos (
     CONSTRAINT repos_object_format_check CHECK ((object_format = ANY (ARRAY['sha1'::text, 'sha256'::text])))
 );
 
-CREATE TABLE public.rollups (
+CREATE TABLE public.rollup_months (
     org_id uuid NOT NULL,
     dimension text NOT NULL,
     repo_id uuid NOT NULL,
@@ -565,6 +603,9 @@ ALTER TABLE ONLY public.repos
 
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rollup_months
+    ADD CONSTRAINT rollup_months_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
 
 ALTER TABLE ONLY public.rollups
     ADD CONSTRAINT rollups_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);

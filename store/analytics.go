@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -101,6 +102,11 @@ func (f AnalyticsFilter) from(org uuid.UUID, all, byUser string, byRepo bool) *c
 	default:
 		c.add("s.repo_id = ?", uuid.Nil)
 	}
+	return c
+}
+
+// between restricts c to the days of the filter.
+func (f AnalyticsFilter) between(c *conditions) *conditions {
 	if !f.From.IsZero() {
 		c.add("s.day >= ?", f.From)
 	}
@@ -110,10 +116,55 @@ func (f AnalyticsFilter) from(org uuid.UUID, all, byUser string, byRepo bool) *c
 	return c
 }
 
+// source reads whole months of the period from the monthly sums and the days
+// at its ends from the daily ones, so that a long period costs as many rows as
+// it has months.
+func (f AnalyticsFilter) source(c *conditions) string {
+	const columns = "SELECT s.repo_id, s.key, s.key2, s.receipts, s.cost_usd FROM "
+	months, days := f.wholeMonths(c)
+	parts := make([]string, 0, 2)
+	for _, part := range []struct{ table, period string }{{"rollup_months", months}, {"rollups", days}} {
+		if part.period != "" {
+			parts = append(parts, columns+part.table+" s WHERE "+c.where()+" AND "+part.period)
+		}
+	}
+	return "(" + strings.Join(parts, " UNION ALL ") + ")"
+}
+
+// wholeMonths are the conditions on the months that lie in the period and on
+// the days of it that lie in none of them; empty where there are none.
+func (f AnalyticsFilter) wholeMonths(c *conditions) (months, days string) {
+	first, end := f.From, f.To
+	if !first.IsZero() && first.Day() > 1 {
+		first = time.Date(first.Year(), first.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if !end.IsZero() {
+		next := end.AddDate(0, 0, 1)
+		end = time.Date(next.Year(), next.Month(), 1, 0, 0, 0, 0, time.UTC)
+	}
+	if !first.IsZero() && !end.IsZero() && !first.Before(end) {
+		return "", "s.day BETWEEN " + c.arg(f.From) + " AND " + c.arg(f.To)
+	}
+	months = "true"
+	var ends []string
+	if !first.IsZero() {
+		months += " AND s.day >= " + c.arg(first)
+		ends = append(ends, "s.day >= "+c.arg(f.From)+" AND s.day < "+c.arg(first))
+	}
+	if !end.IsZero() {
+		months += " AND s.day < " + c.arg(end)
+		ends = append(ends, "s.day >= "+c.arg(end)+" AND s.day <= "+c.arg(f.To))
+	}
+	if len(ends) > 0 {
+		days = "(" + strings.Join(ends, " OR ") + ")"
+	}
+	return months, days
+}
+
 // days reads the sums of each day and of all of them, which is the row without
 // a day.
 func (f AnalyticsFilter) days(ctx context.Context, q querier, org uuid.UUID) (total Sums, days []DaySums, err error) {
-	c := f.from(org, "all", "user", false)
+	c := f.between(f.from(org, "all", "user", false))
 	rows, err := collect[struct {
 		Day *time.Time
 		Sums
@@ -155,7 +206,7 @@ func (f AnalyticsFilter) models(ctx context.Context, q querier, org uuid.UUID, t
 		c.add(oneOf("s.key2", known, c))
 	}
 	return collect[KeySums](ctx, q, "summing up models", `SELECT `+model+` AS key, `+keySums+`
-		FROM rollups s WHERE `+c.where()+` GROUP BY 1`+costliestFirst+itoa(top), append([]any{planned}, c.args...)...)
+		FROM `+f.source(c)+` s GROUP BY 1`+costliestFirst+itoa(top), append([]any{planned}, c.args...)...)
 }
 
 func (f AnalyticsFilter) repos(ctx context.Context, q querier, org uuid.UUID, top int) ([]KeySums, error) {
@@ -163,7 +214,7 @@ func (f AnalyticsFilter) repos(ctx context.Context, q querier, org uuid.UUID, to
 	return collect[KeySums](ctx, q, "summing up repositories", `
 		SELECT p.name AS key, s.receipts, s.cost_usd
 		FROM (SELECT s.repo_id, `+keySums+`, sum(s.cost_usd) AS cost
-		      FROM rollups s WHERE `+c.where()+` GROUP BY 1
+		      FROM `+f.source(c)+` s GROUP BY 1
 		      HAVING sum(s.receipts) <> 0 OR sum(s.cost_usd) <> 0) s
 		JOIN repos p ON p.org_id = $1 AND p.id = s.repo_id
 		ORDER BY s.cost DESC, s.receipts DESC, p.name LIMIT `+itoa(top), append([]any{planned}, c.args...)...)

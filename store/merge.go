@@ -82,7 +82,7 @@ func (in *Intake) planForSize(ctx context.Context) error {
 // Analyze gathers the statistics of the tables that an intake fills. It is
 // worth its time after one that brought many notes.
 func (db *DB) Analyze(ctx context.Context) error {
-	_, err := db.pool.Exec(ctx, `ANALYZE note_versions, note_bodies, receipt_commits, receipts, receipt_files, attestations, prompts, rollups`)
+	_, err := db.pool.Exec(ctx, `ANALYZE note_versions, note_bodies, receipt_commits, receipts, receipt_files, attestations, prompts, rollups, rollup_months`)
 	return translate(err, "gathering statistics")
 }
 

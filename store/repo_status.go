@@ -30,7 +30,7 @@ func (db *DB) RepoStatuses(ctx context.Context, org uuid.UUID, repos []uuid.UUID
 			FROM unnest($2::uuid[]) p (id)
 			LEFT JOIN LATERAL (
 				SELECT sum(r.receipts)::bigint AS receipts, sum(r.receipts_current)::bigint AS receipts_current
-				FROM rollups r WHERE r.org_id = $1 AND r.dimension = 'all' AND r.repo_id = p.id) s ON true`, org, repos)
+				FROM rollup_months r WHERE r.org_id = $1 AND r.dimension = 'all' AND r.repo_id = p.id) s ON true`, org, repos)
 		if err != nil {
 			return err
 		}

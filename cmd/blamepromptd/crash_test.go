@@ -220,7 +220,7 @@ func takeIn(t *testing.T, db *store.DB, org store.Org, remote *gittest.Fixture) 
 func restart(t *testing.T, db *store.DB) {
 	t.Helper()
 	_, err := db.Pool().Exec(context.Background(), `
-		TRUNCATE note_refs, note_versions, note_bodies, receipt_commits, receipts, receipt_files, attestations, prompts, rollups, findings;
+		TRUNCATE note_refs, note_versions, note_bodies, receipt_commits, receipts, receipt_files, attestations, prompts, rollups, rollup_months, findings;
 		UPDATE repos SET fetch_started_at = NULL, fetched_at = NULL`)
 	if err != nil {
 		t.Fatal(err)

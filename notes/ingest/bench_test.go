@@ -202,7 +202,7 @@ func (d benchDaemon) copyAgain(b *testing.B) time.Duration {
 		}
 		file.Close()
 	}
-	if _, err := conn.Exec(ctx, `TRUNCATE rollups, `+strings.Join(copiedTables, ", ")); err != nil {
+	if _, err := conn.Exec(ctx, `TRUNCATE rollups, rollup_months, `+strings.Join(copiedTables, ", ")); err != nil {
 		b.Fatal(err)
 	}
 	begin := time.Now()

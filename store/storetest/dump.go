@@ -22,6 +22,7 @@ var state = []string{
 	`SELECT format('attested %s', (to_jsonb(a) - 'org_id' - 'repo_id')::text) FROM attestations a`,
 	`SELECT format('prompt %s', (to_jsonb(p) - 'org_id' - 'repo_id')::text) FROM prompts p`,
 	`SELECT format('rollup %s', (to_jsonb(r) - 'org_id' - 'repo_id')::text) FROM rollups r WHERE receipts <> 0 OR prompts <> 0`,
+	`SELECT format('month %s', (to_jsonb(r) - 'org_id' - 'repo_id')::text) FROM rollup_months r WHERE receipts <> 0 OR prompts <> 0`,
 	`SELECT format('finding %s %s %s %s %s', code, commit, blob, receipt_id, location) FROM findings WHERE commit <> ''`,
 	`SELECT format('tip %s %s', ref, tip) FROM note_refs WHERE tip <> ''`,
 }

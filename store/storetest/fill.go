@@ -54,7 +54,7 @@ func Fill(t testing.TB, pool *pgxpool.Pool, org uuid.UUID, n int) {
 	run(`VACUUM ANALYZE`)
 }
 
-var filled = []string{"receipts", "receipt_files", "receipt_commits", "prompts", "rollups"}
+var filled = []string{"receipts", "receipt_files", "receipt_commits", "prompts", "rollups", "rollup_months"}
 
 // takeIndexes drops what is faster made anew and returns how.
 func takeIndexes(t testing.TB, ctx context.Context, conn *pgxpool.Conn) []string {
@@ -152,5 +152,9 @@ var fillStatements = []string{
 	      FROM prompts WHERE org_id = $1 GROUP BY 1, 2, 3, 4, 5, 6) d,
 	     rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
 	GROUP BY 2, 3, 4, 5, 6 ORDER BY 2, 3, 4, 5, 6`,
+	`INSERT INTO rollup_months
+	SELECT org_id, dimension, repo_id, key, key2, date_trunc('month', day::timestamp)::date, sum(receipts), sum(receipts_current),
+	       sum(prompts), sum(cost_usd), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_creation_tokens)
+	FROM rollups WHERE org_id = $1 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6`,
 	`DROP TABLE drawn, words`,
 }
