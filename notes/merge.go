@@ -16,7 +16,7 @@ import (
 // and says which notes need what; MergeBody joins two bodies. Neither does I/O.
 //
 // Both follow one rule, for notes and for each part of a note (a receipt; a
-// git-ai record, entry or member): who did not change it since base gets the
+// git-ai record, line or member): who did not change it since base gets the
 // other's state. A removal is a change like any other, but gives way to the
 // other side's change. Where both changed it to different content, ours stays
 // and a Conflict tells. A note that one side has removed counts as one without
@@ -96,11 +96,10 @@ const (
 	ConflictRewritten ConflictKind = "rewritten"
 	// ConflictRestored: one side removed what the other changed. It stays.
 	ConflictRestored ConflictKind = "restored"
-	// ConflictDiverged: both sides changed a member of the payload, or the lines
-	// of a git-ai entry. Ours is kept.
+	// ConflictDiverged: both sides changed a member of the payload. Ours is kept.
 	ConflictDiverged ConflictKind = "diverged"
-	// ConflictContested: lines that a git-ai entry of theirs covers are covered
-	// by an entry of ours with another key. Both stand, ours last, which owns.
+	// ConflictContested: both sides gave a line of a git-ai log to another key.
+	// Ours owns it.
 	ConflictContested ConflictKind = "contested"
 	// ConflictRepaired: a part was no strict JSON and would have made the whole
 	// note unreadable for the stock clients. It was written in strict form.
@@ -141,8 +140,10 @@ type Conflict struct {
 // first). Members of the payload that the format does not know come last.
 //
 // Several documents in one body are read as one; of a part that stands in a
-// body twice the last text counts, as in Parse. In a git-ai log an entry is all
-// lines of a path that its key owns by the last-owner rule.
+// body twice the last text counts, as in Parse. The lines of a git-ai log are
+// merged one by one by their owners, of which each side's last-owner rule leaves
+// one; an entry that owns no line stays where others cover its lines. A record
+// that lines refer to is not removed.
 //
 // Time is linear in the bodies but for the sorting of git-ai ranges, memory is
 // bounded by them. Formats without a parser are joined as if unreadable. The
@@ -170,12 +171,10 @@ func sameBody(a, b []byte) bool {
 type part struct {
 	key  string
 	text []byte
-	// lines are those of a git-ai entry; it is covered when later entries own
-	// all of them.
+	// lines are those that a git-ai entry owns, or those that it names when it
+	// is covered, which means that later entries own all of them.
 	lines   []LineRange
 	covered bool
-	// theirs is set in a merged part that is not ours.
-	theirs bool
 }
 
 // parts are pieces of one sort in their order, each key once.
@@ -335,17 +334,14 @@ func (m *merger) bodies(kind ConflictKind) Conflict {
 
 // unite merges the parts of all sorts.
 func (m *merger) unite() {
-	lines := sortOfPart{same: bytes.Equal, digest: hashID, diverged: ConflictDiverged}
-	m.result.entries = m.union(lines, m.parts(func(n *noteParts) *parts { return &n.entries }))
-	records := sortOfPart{same: sameJSON, digest: jsonDigest, diverged: ConflictTampered,
-		rewritten: ConflictRewritten, needed: m.attested()}
-	m.result.receipts = m.union(records, m.parts(func(n *noteParts) *parts { return &n.receipts }))
-	members := sortOfPart{same: sameJSON, digest: jsonDigest, diverged: ConflictDiverged, needed: m.standing()}
-	m.result.members = m.union(members, m.parts(func(n *noteParts) *parts { return &n.members }))
+	m.uniteLines()
+	records := sortOfPart{diverged: ConflictTampered, rewritten: ConflictRewritten, needed: m.attested()}
+	m.result.receipts = m.union(records, &m.base.receipts, &m.ours.receipts, &m.theirs.receipts)
+	members := sortOfPart{diverged: ConflictDiverged, needed: m.standing()}
+	m.result.members = m.union(members, &m.base.members, &m.ours.members, &m.theirs.members)
 	m.result.version = newerVersion(m.ours.version, m.theirs.version)
 	m.likeOurs = m.likeOurs && m.result.version == m.ours.version
 	m.likeTheirs = m.likeTheirs && m.result.version == m.theirs.version
-	m.contest()
 }
 
 // standing are the members that no absent or blank side removes: it takes the
@@ -363,19 +359,10 @@ func (m *merger) standing() map[string]bool {
 	return needed
 }
 
-// threeWay is the parts of one sort in base, ours and theirs.
-type threeWay struct{ base, ours, theirs *parts }
-
-func (m *merger) parts(of func(*noteParts) *parts) threeWay {
-	return threeWay{of(&m.base.noteParts), of(&m.ours.noteParts), of(&m.theirs.noteParts)}
-}
-
 func jsonDigest(text []byte) string { return hashID(appendSafe(nil, text)) }
 
-// sortOfPart is how the parts of one sort are compared and reported.
+// sortOfPart is how the parts of one sort are reported and kept.
 type sortOfPart struct {
-	same   func(a, b []byte) bool
-	digest func(text []byte) string
 	// diverged is what a change on both sides is called, rewritten one on theirs
 	// alone; empty when that is no news.
 	diverged, rewritten ConflictKind
@@ -384,46 +371,44 @@ type sortOfPart struct {
 }
 
 // union merges the parts of one sort.
-func (m *merger) union(sort sortOfPart, in threeWay) parts {
+func (m *merger) union(sort sortOfPart, base, ours, theirs *parts) parts {
 	var out parts
-	limit := len(in.ours.list) + len(in.theirs.list)
-	for _, p := range in.ours.list {
-		if p, stays := m.ourPart(sort, in, p); stays {
+	limit := len(ours.list) + len(theirs.list)
+	for _, p := range ours.list {
+		other, both := theirs.get(p.key)
+		switch {
+		case both:
+			out.put(m.choose(sort, base, p, other), limit)
+		case m.staysAlone(sort, base, p, m.theirs, &m.likeOurs, &m.likeTheirs):
 			out.put(p, limit)
 		}
 	}
-	for _, p := range in.theirs.list {
-		if _, both := in.ours.get(p.key); !both && m.staysAlone(sort, in.base, p, m.ours, &m.likeTheirs, &m.likeOurs) {
-			p.theirs = true
+	for _, p := range theirs.list {
+		if _, both := ours.get(p.key); !both && m.staysAlone(sort, base, p, m.ours, &m.likeTheirs, &m.likeOurs) {
 			out.put(p, limit)
 		}
 	}
 	return out
 }
 
-// ourPart decides about a part that ours has.
-func (m *merger) ourPart(sort sortOfPart, in threeWay, ours part) (part, bool) {
-	theirs, both := in.theirs.get(ours.key)
-	if !both {
-		return ours, m.staysAlone(sort, in.base, ours, m.theirs, &m.likeOurs, &m.likeTheirs)
-	}
-	was, had := in.base.get(ours.key)
+// choose decides between the two states of a part.
+func (m *merger) choose(sort sortOfPart, base *parts, ours, theirs part) part {
+	was, had := base.get(ours.key)
 	switch {
-	case sort.same(ours.text, theirs.text):
+	case sameJSON(ours.text, theirs.text):
 		m.likeTheirs = m.likeTheirs && bytes.Equal(ours.text, theirs.text)
-		return ours, true
-	case had && sort.same(was.text, theirs.text):
+		return ours
+	case had && sameJSON(was.text, theirs.text):
 		m.likeTheirs = false
-		return ours, true
-	case had && sort.same(was.text, ours.text):
+		return ours
+	case had && sameJSON(was.text, ours.text):
 		m.likeOurs = false
-		m.tell(sort, sort.rewritten, &ours, &theirs, ours.text)
-		theirs.theirs = true
-		return theirs, true
+		m.tell(sort.rewritten, &ours, &theirs, ours.text)
+		return theirs
 	}
 	m.likeTheirs = false
-	m.tell(sort, sort.diverged, &ours, &theirs, theirs.text)
-	return ours, true
+	m.tell(sort.diverged, &ours, &theirs, theirs.text)
+	return ours
 }
 
 // staysAlone decides about a part that one side has and the other lacks.
@@ -431,31 +416,31 @@ func (m *merger) ourPart(sort sortOfPart, in threeWay, ours part) (part, bool) {
 func (m *merger) staysAlone(sort sortOfPart, base *parts, p part, other *side, likeOne, likeOther *bool) bool {
 	was, had := base.get(p.key)
 	removed := had && !other.damaged && !sort.needed[p.key]
-	if removed && sort.same(was.text, p.text) {
+	if removed && sameJSON(was.text, p.text) {
 		*likeOne = false
 		return false
 	}
 	*likeOther = false
 	switch {
 	case removed && other == m.ours:
-		m.tell(sort, ConflictRestored, nil, &p, nil)
+		m.tell(ConflictRestored, nil, &p, nil)
 	case removed:
-		m.tell(sort, ConflictRestored, &p, nil, nil)
+		m.tell(ConflictRestored, &p, nil, nil)
 	}
 	return true
 }
 
 // tell reports what happened to a part that ours, theirs or both have.
-func (m *merger) tell(sort sortOfPart, kind ConflictKind, ours, theirs *part, dropped []byte) {
+func (m *merger) tell(kind ConflictKind, ours, theirs *part, dropped []byte) {
 	if kind == "" {
 		return
 	}
 	c := Conflict{Kind: kind, Dropped: dropped}
 	if theirs != nil {
-		c.ID, c.TheirsDigest = theirs.name(), sort.digest(theirs.text)
+		c.ID, c.TheirsDigest = theirs.name(), jsonDigest(theirs.text)
 	}
 	if ours != nil {
-		c.ID, c.OursDigest = ours.name(), sort.digest(ours.text)
+		c.ID, c.OursDigest = ours.name(), jsonDigest(ours.text)
 	}
 	m.conflicts = append(m.conflicts, c)
 }
@@ -857,69 +842,220 @@ type mergedFile struct {
 	entries []part
 }
 
-// files are the merged entries by path, in the order that makes later ones
-// own: what other entries cover, then theirs, then ours.
+// files are the merged entries by path, covered ones first, so that the others
+// own their lines.
 func (m *merger) files() []mergedFile {
-	var out []mergedFile
-	at := map[string]int{}
-	for _, p := range m.result.entries.list {
-		path, _, _ := strings.Cut(p.key, keyBreak)
-		i, known := at[path]
-		if !known {
-			i = len(out)
-			at[path] = i
-			out = append(out, mergedFile{path: path})
-		}
-		out[i].entries = append(out[i].entries, p)
-	}
-	for _, f := range out {
-		slices.SortStableFunc(f.entries, func(a, b part) int { return cmp.Compare(a.rank(), b.rank()) })
+	paths, entries := m.result.entries.byPath()
+	out := make([]mergedFile, len(paths))
+	for i, path := range paths {
+		out[i] = mergedFile{path, entries[path]}
+		slices.SortStableFunc(out[i].entries, func(a, b part) int {
+			switch {
+			case a.covered == b.covered:
+				return 0
+			case a.covered:
+				return -1
+			}
+			return 1
+		})
 	}
 	return out
 }
 
-func (p *part) rank() int {
-	switch {
-	case p.covered:
-		return 0
-	case p.theirs:
-		return 1
+// byPath groups entries; paths are in order of appearance.
+func (ps *parts) byPath() (paths []string, entries map[string][]part) {
+	entries = map[string][]part{}
+	for _, p := range ps.list {
+		path, _, _ := strings.Cut(p.key, keyBreak)
+		if entries[path] == nil {
+			paths = append(paths, path)
+		}
+		entries[path] = append(entries[path], p)
 	}
-	return 2
+	return paths, entries
 }
 
-// contest reports entries of theirs that lose lines to ours.
-func (m *merger) contest() {
-	for _, f := range m.files() {
-		var claims []claim
-		for i, p := range f.entries {
-			if p.covered {
-				continue
-			}
-			for _, r := range p.lines {
-				claims = append(claims, claim{r, i})
+// uniteLines merges the entries of all paths.
+func (m *merger) uniteLines() {
+	_, base := m.base.entries.byPath()
+	paths, ours := m.ours.entries.byPath()
+	more, theirs := m.theirs.entries.byPath()
+	for _, path := range append(paths, more...) {
+		m.uniteFile(newFileMerge(base[path], ours[path], theirs[path]))
+		// A path of both sides comes twice.
+		delete(ours, path)
+		delete(theirs, path)
+	}
+	m.likeOurs = m.likeOurs && sameEntries(&m.result.entries, &m.ours.entries)
+	m.likeTheirs = m.likeTheirs && sameEntries(&m.result.entries, &m.theirs.entries)
+}
+
+func sameEntries(a, b *parts) bool {
+	if len(a.list) != len(b.list) {
+		return false
+	}
+	for _, p := range a.list {
+		if q, known := b.get(p.key); !known || p.covered != q.covered || !bytes.Equal(p.text, q.text) {
+			return false
+		}
+	}
+	return true
+}
+
+// fileMerge merges the lines of one path.
+type fileMerge struct {
+	base, ours, theirs []part
+	// ids number the keys of the entries.
+	ids map[string]int
+	// lines are the merged lines of each key, taken those that any key owns.
+	lines [][]LineRange
+	taken []LineRange
+	// contested are the keys of theirs that lost a line to ours.
+	contested map[int]bool
+}
+
+func newFileMerge(base, ours, theirs []part) *fileMerge {
+	f := &fileMerge{base: base, ours: ours, theirs: theirs, ids: map[string]int{}, contested: map[int]bool{}}
+	for _, entries := range [][]part{base, ours, theirs} {
+		for _, p := range entries {
+			if _, known := f.ids[p.key]; !known {
+				f.ids[p.key] = len(f.ids)
 			}
 		}
-		if disjoint(claims) {
+	}
+	return f
+}
+
+// uniteFile puts the entries of a path into the result: those that own lines,
+// and those that others cover unless a side removed them.
+func (m *merger) uniteFile(f *fileMerge) {
+	f.own(m.ours.damaged, m.theirs.damaged)
+	for _, p := range f.ours {
+		m.putEntry(f, p, m.theirs)
+	}
+	for _, p := range f.theirs {
+		if f.contested[f.ids[p.key]] {
+			m.conflicts = append(m.conflicts, Conflict{Kind: ConflictContested, ID: p.name(),
+				TheirsDigest: hashID(p.text), Dropped: p.text})
+		}
+		if _, put := m.result.entries.get(p.key); !put {
+			m.putEntry(f, p, m.ours)
+		}
+	}
+}
+
+// putEntry puts an entry of one side into the result.
+func (m *merger) putEntry(f *fileMerge, p part, other *side) {
+	lines := f.lines[f.ids[p.key]]
+	p.covered = len(lines) == 0
+	if p.covered && !m.removes(other, p) {
+		lines = common(p.lines, f.taken)
+	}
+	if len(lines) > 0 {
+		p.lines, p.text = lines, appendRanges(nil, lines)
+		m.result.entries.put(p, 2*maxEntries)
+	}
+}
+
+// removes reports whether a side removed an entry that base has.
+func (m *merger) removes(s *side, p part) bool {
+	_, had := m.base.entries.get(p.key)
+	_, has := s.entries.get(p.key)
+	return had && !has && !s.damaged
+}
+
+// own gives each line its owner. A damaged side in which a line has none is
+// taken not to have changed it.
+func (f *fileMerge) own(oursDamaged, theirsDamaged bool) {
+	base, ours, theirs := f.claims(f.base), f.claims(f.ours), f.claims(f.theirs)
+	var borders []uint32
+	for _, claims := range [][]claim{base, ours, theirs} {
+		for _, c := range claims {
+			borders = append(borders, c.First, c.Last+1)
+		}
+	}
+	slices.Sort(borders)
+	borders = slices.Compact(borders)
+	var owned []claim
+	for i := 1; i < len(borders); i++ {
+		r := LineRange{borders[i-1], borders[i] - 1}
+		was, our, their := ownerOf(&base, r), ownerOf(&ours, r), ownerOf(&theirs, r)
+		if our == unowned && oursDamaged {
+			our = was
+		}
+		if their == unowned && theirsDamaged {
+			their = was
+		}
+		if key := f.owner(was, our, their); key != unowned {
+			owned = append(owned, claim{r, key})
+		}
+	}
+	f.lines = make([][]LineRange, len(f.ids))
+	for _, c := range joined(owned) {
+		f.lines[c.key] = append(f.lines[c.key], c.LineRange)
+		f.taken = append(f.taken, c.LineRange)
+	}
+}
+
+// owner decides about lines by their owners.
+func (f *fileMerge) owner(was, our, their int) int {
+	switch {
+	case our == their || their == was:
+		return our
+	case our == was || our == unowned:
+		return their
+	case their != unowned:
+		f.contested[their] = true
+	}
+	return our
+}
+
+// claims are the lines of entries that own some, ascending.
+func (f *fileMerge) claims(entries []part) []claim {
+	var out []claim
+	for _, p := range entries {
+		if p.covered {
 			continue
 		}
-		left := make([]uint64, len(f.entries))
-		for _, c := range owners(claims) {
-			left[c.key] += uint64(c.Last-c.First) + 1
-		}
-		for i, p := range f.entries {
-			if p.rank() == 1 && left[i] < lineCount(p.lines) {
-				m.conflicts = append(m.conflicts, Conflict{Kind: ConflictContested, ID: p.name(), TheirsDigest: hashID(p.text)})
-			}
+		for _, r := range p.lines {
+			out = append(out, claim{r, f.ids[p.key]})
 		}
 	}
+	slices.SortFunc(out, func(a, b claim) int { return cmp.Compare(a.First, b.First) })
+	return out
 }
 
-func lineCount(lines []LineRange) (n uint64) {
-	for _, r := range lines {
-		n += uint64(r.Last-r.First) + 1
+// ownerOf is the key that claims r, which no border of claims cuts. It drops
+// the claims before r.
+func ownerOf(claims *[]claim, r LineRange) int {
+	for len(*claims) > 0 && (*claims)[0].Last < r.First {
+		*claims = (*claims)[1:]
 	}
-	return n
+	if len(*claims) == 0 || (*claims)[0].First > r.First {
+		return unowned
+	}
+	return (*claims)[0].key
+}
+
+// common are the lines that are in both a and b, which are ascending.
+func common(a, b []LineRange) []LineRange {
+	var out []claim
+	for len(a) > 0 && len(b) > 0 {
+		first, last := max(a[0].First, b[0].First), min(a[0].Last, b[0].Last)
+		if first <= last {
+			out = append(out, claim{LineRange{first, last}, 0})
+		}
+		if a[0].Last < b[0].Last {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	var lines []LineRange
+	for _, c := range joined(out) {
+		lines = append(lines, c.LineRange)
+	}
+	return lines
 }
 
 func (m *merger) writeGitAI() []byte {
