@@ -21,6 +21,20 @@ import (
 // other side's change. Where both changed it to different content, ours stays
 // and a Conflict tells. A note that one side has removed counts as one without
 // parts. A body that could not be read whole removes nothing by its silence.
+//
+// With m(base, ours, theirs) for a merge, "=" for equal parts with their text
+// but for white space, and bodies that can be read whole and are joined within
+// the parsers' bounds:
+//
+//   - m(b, x, x) = x and m(b, x, b) = x, byte for byte and for all bodies.
+//   - The parts of m(none, x, y) are those of x and y, and those of x unchanged.
+//   - m(b, x, y) and m(b, y, x) have the same keys, and the same parts where no
+//     part was changed on both sides.
+//   - m(none, m(none, x, y), z) = m(none, x, m(none, y, z)) for receipts.
+//   - Merging any number of sides that grew out of b gives the same receipts in
+//     every order, and the same texts where no two sides changed one receipt.
+//
+// Grouping otherwise with a base does not hold: there is no one base for both.
 
 // Action is what a Step asks of the caller.
 type Action string
@@ -104,7 +118,8 @@ const (
 	// ConflictRepaired: a part was no strict JSON and would have made the whole
 	// note unreadable for the stock clients. It was written in strict form.
 	ConflictRepaired ConflictKind = "repaired"
-	// ConflictDamaged: a side could not be read whole. What was read is merged.
+	// ConflictDamaged: a side could not be read whole, or holds a receipt with
+	// several contents. What was read is merged, of receipts the last content.
 	ConflictDamaged ConflictKind = "damaged"
 	// ConflictUnreadable: nothing could be read of a side. The other is kept.
 	ConflictUnreadable ConflictKind = "unreadable"
@@ -268,7 +283,7 @@ func (s *side) keep(ps *parts, p part, limit int) {
 func (s *side) judge(findings []Finding) {
 	for _, f := range findings {
 		switch code(f.Code) {
-		case syntaxBroken, notANote, notAReceipt, tooManyReceipts, entryInvalid, tooManyAttestations:
+		case syntaxBroken, notANote, notAReceipt, tooManyReceipts, receiptConflict, entryInvalid, tooManyAttestations:
 			s.damaged = true
 		}
 	}
@@ -777,10 +792,15 @@ func (s *side) records(sc *scanner, name string) error {
 	return sc.members(func(raw []byte) error {
 		key, _ := cleanText(raw)
 		v, err := sc.value()
-		if err == nil {
-			s.keep(&s.receipts, part{key: name + keyBreak + key, text: v.raw}, maxReceipts)
+		if err != nil {
+			return err
 		}
-		return err
+		p := part{key: name + keyBreak + key, text: v.raw}
+		if was, known := s.receipts.get(p.key); known && !sameJSON(was.text, p.text) {
+			s.damaged = true
+		}
+		s.keep(&s.receipts, p, maxReceipts)
+		return nil
 	})
 }
 

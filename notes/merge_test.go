@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -172,7 +173,8 @@ func TestMergePlanOrder(t *testing.T) {
 	t.Parallel()
 	base, ours, theirs := mergeTreesOf(1000, 20)
 	steps := Plan(base, ours, theirs)
-	if len(steps) != 20 || !slices.IsSortedFunc(steps, func(a, b Step) int { return strings.Compare(a.Commit, b.Commit) }) {
+	inOrder := func(a, b Step) int { return strings.Compare(a.Commit, b.Commit) }
+	if len(steps) != 20 || !slices.IsSortedFunc(steps, inOrder) {
 		t.Errorf("%d steps in order of %v", len(steps), steps)
 	}
 	for _, s := range steps {
@@ -227,6 +229,8 @@ func mergeTexts(body []byte) map[string]string {
 	return out
 }
 
+func mergeIDs(body []byte) []string { return slices.Sorted(maps.Keys(mergeTexts(body))) }
+
 // developers makes bodies that grew out of one base. Each developer adds
 // receipts, and removes and changes some of those that only he touches.
 type developers struct {
@@ -275,7 +279,8 @@ func (d *developers) touch(mine map[string]string, id string) {
 }
 
 func (d *developers) receipt(id string) string {
-	odd := []string{`1.0`, `1e3`, `0.10000000000000000001`, `"\u00e9\n"`, `{"a":[null,{}]}`, `"<b>"`, `12345678901234567890`}
+	odd := []string{`1.0`, `1e3`, `0.10000000000000000001`, `"\u00e9\n"`, `{"a":[null,{}]}`, `"<b>"`,
+		`12345678901234567890`}
 	return receiptJSON(id, fmt.Sprintf(`"cost_usd":%d.50,"x_new":%s`, d.IntN(1000), odd[d.IntN(len(odd))]))
 }
 
@@ -326,6 +331,43 @@ func TestMergeOrder(t *testing.T) {
 	}
 }
 
+// TestMergeOrderOfConflicts lets all developers touch the same receipts: the
+// texts depend on who was first, but what is there does not.
+func TestMergeOrderOfConflicts(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		d := newDevelopers(seed, 2)
+		for range 3 {
+			mine := map[string]string{}
+			for _, p := range readSide(FormatBlamePrompt, d.base).receipts.list {
+				mine[p.key] = string(p.text)
+			}
+			d.touch(mine, "shared-0")
+			d.touch(mine, "shared-1")
+			d.sides = append(d.sides, d.body(mine))
+		}
+		var want []string
+		for try := range 6 {
+			merged := d.base
+			for _, i := range d.Perm(len(d.sides)) {
+				merged, _ = MergeBody(FormatBlamePrompt, d.base, merged, d.sides[i])
+			}
+			got := mergeIDs(merged)
+			if try == 0 {
+				want = got
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("seed %d:\n%s", seed, diff)
+			}
+		}
+		xy, _ := MergeBody(FormatBlamePrompt, d.base, d.sides[2], d.sides[3])
+		yx, _ := MergeBody(FormatBlamePrompt, d.base, d.sides[3], d.sides[2])
+		if diff := cmp.Diff(mergeIDs(xy), mergeIDs(yx)); diff != "" {
+			t.Fatalf("seed %d, sides changed:\n%s", seed, diff)
+		}
+	}
+}
+
 // TestMergeTwoWay holds what is true of any two bodies without a base: the
 // union is complete, ours is as it was, and sides can change places.
 func TestMergeTwoWay(t *testing.T) {
@@ -340,7 +382,7 @@ func TestMergeTwoWay(t *testing.T) {
 		if diff := cmp.Diff(union, mergeTexts(merged)); diff != "" {
 			t.Fatalf("seed %d:\n%s", seed, diff)
 		}
-		if diff := cmp.Diff(slices.Sorted(maps.Keys(union)), slices.Sorted(maps.Keys(mergeTexts(back)))); diff != "" {
+		if diff := cmp.Diff(mergeIDs(merged), mergeIDs(back)); diff != "" {
 			t.Fatalf("seed %d, sides changed:\n%s", seed, diff)
 		}
 		left, _ := MergeBody(FormatBlamePrompt, nil, merged, c)
@@ -354,6 +396,100 @@ func TestMergeTwoWay(t *testing.T) {
 			t.Fatalf("seed %d: merged again:\n%s\n%s\n%v", seed, merged, again, conflicts)
 		}
 	}
+}
+
+// team is a repository and its developers, as the gateway merges their pushes.
+type team struct {
+	*rand.Rand
+	server tree
+	local  []tree
+	// bases are the developers' trees that the server has merged.
+	bases []tree
+	// written are all receipts that were ever made.
+	written map[string]string
+	commits int
+}
+
+// TestMergePushes lets developers write receipts, move notes to rewritten
+// commits, push and fetch in any order: no receipt of anybody is ever lost from
+// the repository's tree or changed by a push, and every fetch has all of them.
+func TestMergePushes(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(40) {
+		team := newTeam(seed, 2+int(seed%9))
+		for range 120 {
+			team.act(t)
+		}
+		for n := range team.local {
+			team.push(t, n)
+		}
+		got := map[string]string{}
+		for _, body := range team.server {
+			maps.Copy(got, mergeTexts([]byte(body)))
+		}
+		if diff := cmp.Diff(wantTexts(team.written), got); diff != "" {
+			t.Fatalf("seed %d:\n%s", seed, diff)
+		}
+	}
+}
+
+func newTeam(seed uint64, size int) *team {
+	team := &team{Rand: rand.New(rand.NewPCG(seed, 3)), server: tree{}, written: map[string]string{}}
+	for range size {
+		team.local = append(team.local, tree{})
+		team.bases = append(team.bases, tree{})
+	}
+	return team
+}
+
+// act lets one developer do something.
+func (w *team) act(t *testing.T) {
+	n := w.IntN(len(w.local))
+	switch w.IntN(6) {
+	case 0:
+		w.push(t, n)
+	case 1:
+		w.push(t, n)
+		w.local[n], w.bases[n] = maps.Clone(w.server), maps.Clone(w.server)
+	case 2:
+		w.rewrite(n)
+	default:
+		w.attach(n)
+	}
+}
+
+// attach adds a receipt to a new commit or to one that may have a note.
+func (w *team) attach(n int) {
+	commit := fmt.Sprintf("c%d", w.IntN(5))
+	id := fmt.Sprintf("r%d", len(w.written))
+	w.written[id] = receiptJSON(id, fmt.Sprintf(`"user":"dev %d"`, n))
+	var texts []string
+	for _, p := range readSide(FormatBlamePrompt, w.local[n].body(commit)).receipts.list {
+		texts = append(texts, string(p.text))
+	}
+	w.local[n][commit] = payloadJSON(append(texts, w.written[id])...)
+}
+
+// rewrite moves a note to a commit that nobody else makes.
+func (w *team) rewrite(n int) {
+	commits := slices.Sorted(maps.Keys(w.local[n]))
+	if len(commits) == 0 {
+		return
+	}
+	old := commits[w.IntN(len(commits))]
+	w.commits++
+	w.local[n][fmt.Sprintf("rewritten-%d", w.commits)] = w.local[n][old]
+	delete(w.local[n], old)
+}
+
+func (w *team) push(t *testing.T, n int) {
+	merged, log := mergeTrees(FormatBlamePrompt, w.bases[n], w.server, w.local[n])
+	for _, line := range log {
+		if strings.Contains(line, ":") {
+			t.Fatalf("conflict %s", line)
+		}
+	}
+	w.server, w.bases[n] = merged, maps.Clone(w.local[n])
 }
 
 // TestMergeBytes holds the text of every receipt against what its writer wrote.
@@ -378,11 +514,11 @@ func TestMergeIdentity(t *testing.T) {
 	for _, base := range bodies {
 		for _, body := range bodies {
 			for _, format := range []Format{FormatBlamePrompt, FormatGitAI, "other"} {
-				if merged, conflicts := MergeBody(format, base, body, body); !sameBody(merged, body) || conflicts != nil {
-					t.Errorf("%q merged with itself: %q %v", body, merged, conflicts)
-				}
-				if merged, conflicts := MergeBody(format, base, body, base); !sameBody(merged, body) || conflicts != nil {
-					t.Errorf("%q merged with its base %q: %q %v", body, base, merged, conflicts)
+				for _, theirs := range [][]byte{body, base} {
+					merged, conflicts := MergeBody(format, base, body, theirs)
+					if !sameBody(merged, body) || conflicts != nil {
+						t.Errorf("%q merged with %q from %q: %q %v", body, theirs, base, merged, conflicts)
+					}
 				}
 			}
 		}
@@ -406,12 +542,13 @@ func TestMergeConflictDetails(t *testing.T) {
 	}
 	broken := []byte("no note")
 	merged, got = MergeBody(FormatBlamePrompt, ours, ours, broken)
-	want = []Conflict{{Kind: ConflictUnreadable, OursDigest: hashID(ours), TheirsDigest: hashID(broken), Dropped: broken}}
+	want = []Conflict{{Kind: ConflictUnreadable, OursDigest: hashID(ours), TheirsDigest: hashID(broken),
+		Dropped: broken}}
 	if diff := cmp.Diff(want, got); diff != "" || !bytes.Equal(merged, ours) {
 		t.Errorf("unreadable: %s\n%s", merged, diff)
 	}
 	merged, got = MergeBody(FormatBlamePrompt, nil, broken, theirs)
-	want[0] = Conflict{Kind: ConflictUnreadable, OursDigest: hashID(broken), TheirsDigest: hashID(theirs), Dropped: broken}
+	want[0].OursDigest, want[0].TheirsDigest = hashID(broken), hashID(theirs)
 	if diff := cmp.Diff(want, got); diff != "" || !bytes.Equal(merged, theirs) {
 		t.Errorf("unreadable ours: %s\n%s", merged, diff)
 	}
@@ -463,9 +600,48 @@ func TestMergeBounds(t *testing.T) {
 	for range maxNesting {
 		deep = payloadJSON(deep)
 	}
-	merged, conflicts = MergeBody(FormatBlamePrompt, nil, []byte(payloadJSON(receiptJSON("a", `"q":1`))), []byte(deep))
-	if ids := idsOf(Parse(FormatBlamePrompt, "", merged)); len(ids) == 2 == (len(conflicts) > 0) {
-		t.Errorf("payloads within each other: ids %q, conflicts %v", ids, conflicts)
+	// One level up, the innermost object would be read as a payload.
+	ours = []byte(payloadJSON(receiptJSON("a", `"q":1`)))
+	merged, conflicts = MergeBody(FormatBlamePrompt, nil, ours, []byte(deep))
+	if !bytes.Equal(merged, ours) || len(conflicts) != 1 || conflicts[0].Kind != ConflictUnmerged {
+		t.Errorf("payloads within each other: %v\n%s", conflicts, merged)
+	}
+}
+
+// TestMergeFloods merges bodies made to hurt. A merge that is quadratic in any
+// of them needs minutes; the limit leaves room for a busy machine.
+func TestMergeFloods(t *testing.T) {
+	t.Parallel()
+	const size, limit = 1 << 19, 20 * time.Second
+	fill := func(head, tail string, unit func(i int) string) []byte {
+		out := []byte(head)
+		for i := 0; len(out) < size; i++ {
+			out = append(out, unit(i)...)
+		}
+		return append(out, tail...)
+	}
+	numbered := func(format string) func(int) string { return func(i int) string { return fmt.Sprintf(format, i) } }
+	floods := map[string][]byte{
+		"receipts":    fill("[", "1]", numbered(`{"id":%d},`)),
+		"one receipt": fill("[", "1]", numbered(`{"id":1,"q":%d},`)),
+		"documents":   fill("", "", numbered("{\"blameprompt_version\":\"%d\",\"receipts\":[]}\n")),
+		"members":     fill(`{"receipts":[]`, "}", numbered(`,"k%d":1`)),
+		"escapes":     fill(`{"receipts":[{"id":"`, `"}]}`, func(int) string { return `\ud83d\ude00` }),
+		"records":     fill("---\n{\"prompts\":{", `"k":{}}}`, numbered(`"k%d":{},`)),
+		"entries":     fill("a\n", "---\n{}", func(i int) string { return fmt.Sprintf("  k%d %d-%d\n", i, i, i+9) }),
+		"ranges":      fill("a\n  k ", "\n---\n{}", func(i int) string { return fmt.Sprintf("%d,%d-%d,", 3*i, i, 2*i) }),
+		"paths":       fill("", "---\n{}", numbered("p%d\n  k 1\n")),
+		"logs":        fill("", "", numbered("p%d\n  k 1\n---\n{}\n")),
+	}
+	for name, body := range floods {
+		for _, format := range []Format{FormatBlamePrompt, FormatGitAI} {
+			theirs := bytes.ReplaceAll(body, []byte("0"), []byte("5"))
+			start := time.Now()
+			merged, _ := MergeBody(format, bytes.ReplaceAll(body, []byte("3"), []byte("4")), body, theirs)
+			if took := time.Since(start); took > limit || len(merged) > MaxBody {
+				t.Errorf("%s as %s: %v, %d bytes", name, format, took, len(merged))
+			}
+		}
 	}
 }
 
@@ -535,7 +711,8 @@ func TestMergeGitAISamples(t *testing.T) {
 		if diff := cmp.Diff(mergedOwners(nil, lineOwners(ours), lineOwners(theirs)), lineOwners(merged)); diff != "" {
 			t.Errorf("sample %d:\n%s", i, diff)
 		}
-		if again, more := MergeBody(FormatGitAI, nil, merged, ours); !bytes.Equal(again, merged) || slices.ContainsFunc(more, isLoss) {
+		again, more := MergeBody(FormatGitAI, nil, merged, ours)
+		if !bytes.Equal(again, merged) || slices.ContainsFunc(more, isLoss) {
 			t.Errorf("sample %d: merged again: %v", i, more)
 		}
 		for _, f := range note.Findings {
@@ -654,7 +831,8 @@ func FuzzMergeBody(f *testing.F) {
 func checkMerge(t *testing.T, format Format, base, ours, theirs []byte) {
 	merged, conflicts := MergeBody(format, base, ours, theirs)
 	note := checkInvariants(t, format, annotated, merged)
-	if base == nil && !slices.ContainsFunc(conflicts, func(c Conflict) bool { return c.Kind == ConflictUnmerged }) {
+	unmerged := func(c Conflict) bool { return c.Kind == ConflictUnmerged }
+	if base == nil && !slices.ContainsFunc(conflicts, unmerged) {
 		checkUnion(t, 0, note, ours, theirs)
 	}
 	if again, _ := MergeBody(format, base, ours, theirs); !bytes.Equal(again, merged) {
@@ -663,8 +841,5 @@ func checkMerge(t *testing.T, format Format, base, ours, theirs []byte) {
 	own := bytes.Equal(merged, ours) || bytes.Equal(merged, theirs)
 	if format == FormatBlamePrompt && !own && !isStrict(merged) {
 		t.Fatalf("not strict JSON:\n%s", merged)
-	}
-	if settled, more := MergeBody(format, nil, merged, merged[:len(merged):len(merged)]); !bytes.Equal(settled, merged) || more != nil {
-		t.Fatalf("merged with itself: %v", more)
 	}
 }
