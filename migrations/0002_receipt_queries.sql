@@ -6,6 +6,11 @@ CREATE INDEX receipts_user_name ON receipts (org_id, lower(user_name), timestamp
 -- Sums by repository over all days, without a visit to the rows.
 CREATE INDEX rollups_all ON rollups (org_id, day, repo_id) INCLUDE (receipts, cost_usd) WHERE dimension = 'all';
 
+-- Sums of some users by repository: the few repositories that each works in.
+CREATE INDEX rollups_users ON rollups (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd) WHERE dimension = 'user';
+CREATE INDEX rollup_months_users ON rollup_months (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd)
+    WHERE dimension = 'user';
+
 -- Whether to walk through receipts in order or to gather those that match
 -- depends on how frequent a piece of text or a path is; a hundred samples, the
 -- default, do not tell.

@@ -665,9 +665,13 @@ CREATE INDEX receipts_user_name ON public.receipts USING btree (org_id, lower(us
 
 CREATE INDEX repos_url_key ON public.repos USING btree (org_id, url_key) WHERE (removed_at IS NULL);
 
+CREATE INDEX rollup_months_users ON public.rollup_months USING btree (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd) WHERE (dimension = 'user'::text);
+
 CREATE INDEX rollups_all ON public.rollups USING btree (org_id, day, repo_id) INCLUDE (receipts, cost_usd) WHERE (dimension = 'all'::text);
 
 CREATE INDEX rollups_day ON public.rollups USING btree (org_id, dimension, day);
+
+CREATE INDEX rollups_users ON public.rollups USING btree (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd) WHERE (dimension = 'user'::text);
 
 CREATE INDEX webhook_deliveries_time ON public.webhook_deliveries USING btree (org_id, received_at DESC);
 

@@ -93,10 +93,6 @@ func (f AnalyticsFilter) from(org uuid.UUID, all, byUser string, byRepo bool) *c
 	switch {
 	case len(f.Repos) > 0:
 		c.add(oneOf("s.repo_id", f.Repos, c))
-	case byRepo && f.Emails != nil:
-		// One index probe per repository and user finds fewer rows than a walk
-		// through the dimension.
-		c.add("s.repo_id IN (SELECT id FROM repos WHERE org_id = $1)")
 	case byRepo:
 		c.add("s.repo_id <> ?", uuid.Nil)
 	default:
@@ -120,20 +116,17 @@ func (f AnalyticsFilter) between(c *conditions) *conditions {
 // at its ends from the daily ones, so that a long period costs as many rows as
 // it has months.
 func (f AnalyticsFilter) source(c *conditions) string {
-	const columns = "SELECT s.repo_id, s.key, s.key2, s.receipts, s.cost_usd FROM "
-	months, days := f.wholeMonths(c)
-	parts := make([]string, 0, 2)
-	for _, part := range []struct{ table, period string }{{"rollup_months", months}, {"rollups", days}} {
-		if part.period != "" {
-			parts = append(parts, columns+part.table+" s WHERE "+c.where()+" AND "+part.period)
-		}
+	parts := f.parts(c)
+	for i, part := range parts {
+		parts[i] = "SELECT s.repo_id, s.key, s.key2, s.receipts, s.cost_usd FROM " + part + " AND " + c.where()
 	}
 	return "(" + strings.Join(parts, " UNION ALL ") + ")"
 }
 
-// wholeMonths are the conditions on the months that lie in the period and on
-// the days of it that lie in none of them; empty where there are none.
-func (f AnalyticsFilter) wholeMonths(c *conditions) (months, days string) {
+// parts are the tables and periods that make up the filter's: the days before
+// the first whole month, whole months, and the days after the last one. Each is
+// one range, which an index can follow.
+func (f AnalyticsFilter) parts(c *conditions) []string {
 	first, end := f.From, f.To
 	if !first.IsZero() && first.Day() > 1 {
 		first = time.Date(first.Year(), first.Month()+1, 1, 0, 0, 0, 0, time.UTC)
@@ -143,22 +136,21 @@ func (f AnalyticsFilter) wholeMonths(c *conditions) (months, days string) {
 		end = time.Date(next.Year(), next.Month(), 1, 0, 0, 0, 0, time.UTC)
 	}
 	if !first.IsZero() && !end.IsZero() && !first.Before(end) {
-		return "", "s.day BETWEEN " + c.arg(f.From) + " AND " + c.arg(f.To)
+		return []string{"rollups s WHERE s.day BETWEEN " + c.arg(f.From) + " AND " + c.arg(f.To)}
 	}
-	months = "true"
-	var ends []string
+	months := "rollup_months s WHERE true"
+	var parts []string
 	if !first.IsZero() {
-		months += " AND s.day >= " + c.arg(first)
-		ends = append(ends, "s.day >= "+c.arg(f.From)+" AND s.day < "+c.arg(first))
+		from := c.arg(first)
+		months += " AND s.day >= " + from
+		parts = append(parts, "rollups s WHERE s.day >= "+c.arg(f.From)+" AND s.day < "+from)
 	}
 	if !end.IsZero() {
-		months += " AND s.day < " + c.arg(end)
-		ends = append(ends, "s.day >= "+c.arg(end)+" AND s.day <= "+c.arg(f.To))
+		to := c.arg(end)
+		months += " AND s.day < " + to
+		parts = append(parts, "rollups s WHERE s.day >= "+to+" AND s.day <= "+c.arg(f.To))
 	}
-	if len(ends) > 0 {
-		days = "(" + strings.Join(ends, " OR ") + ")"
-	}
-	return months, days
+	return append(parts, months)
 }
 
 // days reads the sums of each day and of all of them, which is the row without
