@@ -189,7 +189,7 @@ func hooksDir(ctx context.Context, repo *gitcmd.Repo) (string, error) {
 	dir := strings.TrimSuffix(string(out), "\x00")
 	switch {
 	case dir == "":
-		return filepath.Join(repo.Dir(), "hooks"), nil
+		return "", errors.New("core.hooksPath is empty, with which git runs no hooks: unset it or name the directory")
 	case dir[0] == '~':
 		return "", fmt.Errorf("core.hooksPath %q depends on a user's home: name the directory", dir)
 	case !filepath.IsAbs(dir):

@@ -264,7 +264,7 @@ func (t *lines) findings(v push.Verdict) {
 			policy = f.PolicyID
 			t.blank()
 			t.wrap("  ", "    ", fmt.Sprintf("Policy %s, version %d (%s)%s:", quoted(f.PolicyName), f.Version,
-				 clean(f.Rule, maxShownName), strictness(f.Outcome, v.Outcome)))
+				clean(f.Rule, maxShownName), strictness(f.Outcome, v.Outcome)))
 		}
 		t.finding(f)
 	}

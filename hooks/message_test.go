@@ -64,7 +64,7 @@ func messages() map[string]string {
 	}))
 	bad := answer(push.Refuse, push.Finding{
 		PolicyID: "p", PolicyName: hostile, Rule: hostile, Outcome: push.Refuse, Commit: "\x1b[31m\n" + hostile, File: hostile,
-		Model: hostile, Limit: hostile, Found: hostile, Message: hostile + strings.Repeat(" very", 200), Next: strings.Repeat("long", 40)+strings.Repeat("世", 60),
+		Model: hostile, Limit: hostile, Found: hostile, Message: hostile + strings.Repeat(" very", 200), Next: strings.Repeat("long", 40) + strings.Repeat("世", 60),
 	})
 	bad.Link, bad.Waiver, bad.Decision = hostile, hostile, hostile
 	return map[string]string{
