@@ -258,6 +258,9 @@ func TestMerges(t *testing.T) {
 	}, "right", "third"), shown{Status: "MMM", Path: "f", Added: "11-11"}, shown{Status: "MMM", Path: "g", Added: "6-6"})
 	check("evil binary", merge("binary", func() { w.Write("f", "\x00") }, "right"),
 		shown{Status: "MM", Path: "f", Binary: true})
+	check("a line behind a removed one", merge("behind", func() {
+		w.Write("f", strings.Replace(strings.Replace(both, "4\n", "", 1), "5\n", "5\nevil\n", 1))
+	}, "right"), shown{Status: "MM", Path: "f", Added: "5-5", Deleted: 1})
 	check("removed", merge("removed", func() { w.Git("rm", "-q", "-f", "f") }, "right"),
 		shown{Status: "DD", Path: "f", Deleted: 8})
 	got := merge("renamed", func() {

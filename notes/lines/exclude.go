@@ -89,7 +89,7 @@ func compileGlob(glob string) (*regexp.Regexp, error) {
 	return regexp.Compile(`(?s)` + b.String())
 }
 
-var globClass = regexp.MustCompile(`\A\[[!^]?\]?[^]/]*\]`)
+var globClass = regexp.MustCompile(`\A\[[!^]?(?:\][^]/]*|[^]/]+)\]`)
 
 // globToken returns the length of the first token and its regular expression.
 func globToken(glob string) (int, string) {
@@ -119,7 +119,7 @@ func globToken(glob string) (int, string) {
 func classExpr(class string) string {
 	in := class[1 : len(class)-1]
 	not := ""
-	if in[0] == '!' || in[0] == '^' {
+	if len(in) > 1 && (in[0] == '!' || in[0] == '^') {
 		not, in = "^", in[1:]
 	}
 	return "[" + not + strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `^`, `\^`).Replace(in) + "]"
