@@ -159,13 +159,14 @@ func (c *collection) askAncestry(ctx context.Context, asked []int) error {
 }
 
 // assignRefs names for each commit the refs that reach it. With more than 64
-// refs it is left open, which stands for all.
+// refs, or very long names, it is left open, which stands for all.
 func (c *collection) assignRefs() {
 	tips := c.judged()
 	if len(tips) > 64 {
 		return
 	}
 	all := uint64(1)<<len(tips) - 1
+	text := c.limits.Text
 	reached := make([]uint64, len(c.push.Commits))
 	for bit, i := range tips {
 		tip := c.push.Refs[i].New
@@ -186,12 +187,22 @@ func (c *collection) assignRefs() {
 		if reached[at] == all {
 			continue
 		}
-		for bit, i := range tips {
-			if reached[at]&(1<<bit) != 0 {
-				commit.Refs = append(commit.Refs, c.push.Refs[i].Name)
-			}
+		names, size := c.named(tips, reached[at])
+		if text -= size; text >= 0 {
+			commit.Refs = names
 		}
 	}
+}
+
+// named returns the names of those tips whose bits are set, and their size.
+func (c *collection) named(tips []int, bits uint64) (names []string, size int64) {
+	for bit, i := range tips {
+		if bits&(1<<bit) != 0 {
+			names = append(names, c.push.Refs[i].Name)
+			size += int64(len(c.push.Refs[i].Name))
+		}
+	}
+	return names, size
 }
 
 // judged are the places of the refs that may bring commits.

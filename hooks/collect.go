@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/blameprompt/enterprise/notes"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
@@ -40,11 +41,13 @@ var ErrIncomplete = errors.New("history of the push is incomplete")
 //   - The first push of a whole repository (Initial) and any other with more
 //     than Limits.Commits new commits: the newest are listed and MoreCommits is
 //     set. Commits beyond Limits.Diffs, DiffTime and the other bounds are
-//     listed with all but Files and PatchID, and not Measured.
+//     listed without Files and PatchID, and not Measured.
 //   - A push from a shallow clone is as any other as long as its history meets
 //     the repository's. Where it does not, the error is ErrIncomplete, or, in a
 //     repository that accepts shallow pushes, Shallow is set and commits at the
 //     border are marked Boundary.
+//
+// Behind a push, in post-receive, no commits are new any more.
 //
 // The error is ErrIncomplete, that of ctx, or what git said.
 func Collect(ctx context.Context, repo *gitcmd.Repo, updates []Update, env Environment, limits Limits) (Push, error) {
@@ -180,7 +183,7 @@ func isNotesRef(ref string) bool { return strings.HasPrefix(ref, "refs/notes/") 
 
 // list reads the new commits and feeds those to measure.
 func (c *collection) list(ctx context.Context, diffs *feed) error {
-	fed := 0
+	fed, text := 0, c.limits.Text
 	return c.repo.NewCommits(ctx, c.tips(), c.limits.Commits+1, func(commit *gitcmd.Commit) error {
 		if len(c.commits) == c.limits.Commits {
 			c.more = true
@@ -192,23 +195,31 @@ func (c *collection) list(ctx context.Context, diffs *feed) error {
 			fed++
 		}
 		c.index[commit.OID] = len(c.commits)
-		c.commits = append(c.commits, describe(commit, boundary))
+		described := describe(commit, boundary)
+		if text -= described.textSize(); text < 0 {
+			described.abridge()
+		}
+		c.commits = append(c.commits, described)
 		return nil
 	})
 }
 
-// The bounds of the text of a commit.
+// The bounds of a commit. A short name is what is left when many commits have
+// long ones.
 const (
-	maxName     = 256
-	maxTrailers = 64
-	maxTrailer  = 512
+	maxName        = 256
+	maxShortName   = 32
+	maxTrailers    = 64
+	maxTrailer     = 512
+	maxCommitMarks = 8
+	maxParents     = 1000
 )
 
 func describe(c *gitcmd.Commit, boundary bool) Commit {
 	out := Commit{
-		OID: c.OID, Parents: c.Parents, Boundary: boundary,
-		Author:    Identity{Name: bounded(c.AuthorName, maxName), Email: bounded(c.AuthorEmail, maxName), Time: c.AuthorTime},
-		Committer: Identity{Name: bounded(c.CommitterName, maxName), Email: bounded(c.CommitterEmail, maxName), Time: c.CommitTime},
+		OID: c.OID, Parents: c.Parents[:min(len(c.Parents), maxParents)], Boundary: boundary,
+		Author:    identity(c.AuthorName, c.AuthorEmail, c.AuthorTime),
+		Committer: identity(c.CommitterName, c.CommitterEmail, c.CommitTime),
 		Bot:       notes.IsBot(c.AuthorName, c.AuthorEmail),
 	}
 	for _, t := range notes.Trailers(c.Message) {
@@ -217,10 +228,38 @@ func describe(c *gitcmd.Commit, boundary bool) Commit {
 		}
 		out.Trailers = append(out.Trailers, push.Trailer{Key: bounded(t.Key, maxTrailer), Value: bounded(t.Value, maxTrailer)})
 	}
-	for _, m := range notes.AgentMarks(c.AuthorName, c.AuthorEmail, c.CommitterName, c.CommitterEmail, c.Message) {
+	marks := notes.AgentMarks(c.AuthorName, c.AuthorEmail, c.CommitterName, c.CommitterEmail, c.Message)
+	for _, m := range marks[:min(len(marks), maxCommitMarks)] {
 		out.Marks = append(out.Marks, push.Mark{Agent: m.Agent, Evidence: m.Evidence})
 	}
 	return out
+}
+
+func identity(name, email string, at time.Time) Identity {
+	return Identity{Name: bounded(name, maxName), Email: bounded(email, maxName), Time: at}
+}
+
+// textSize counts what the pusher wrote.
+func (c *Commit) textSize() int64 {
+	size := len(c.Author.Name) + len(c.Author.Email) + len(c.Committer.Name) + len(c.Committer.Email)
+	for _, t := range c.Trailers {
+		size += len(t.Key) + len(t.Value)
+	}
+	return int64(size)
+}
+
+// abridge leaves what names the commit.
+func (c *Commit) abridge() {
+	c.Cut, c.Trailers = true, nil
+	for _, who := range []*Identity{&c.Author, &c.Committer} {
+		who.Name, who.Email = cut(who.Name, maxShortName), cut(who.Email, maxShortName)
+	}
+}
+
+// emptyTrees are the ids of the tree without entries, which every git knows.
+var emptyTrees = map[string]string{
+	"sha1":   "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+	"sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
 
 // measure reads the diffs of the commits that are fed, as far as the bounds
@@ -234,6 +273,10 @@ func (c *collection) measure(ctx context.Context, diffs *feed) error {
 	context.AfterFunc(timed, diffs.Close)
 	child := c.repo.Command(timed, diffArguments...)
 	child.Stdin = diffs
+	child.Grace = 100 * time.Millisecond
+	// Since 2.43 git obeys the attributes of HEAD in a bare repository: the
+	// pusher's own file could declare all text binary.
+	child.Config = []string{"attr.tree=" + emptyTrees[c.push.ObjectFormat]}
 	err := child.Stream(func(out io.Reader) error {
 		defer diffs.Close()
 		return newDiffReader(out, c.push.ObjectFormat, c.limits, func(m measurement) {

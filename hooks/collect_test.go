@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
@@ -380,6 +381,24 @@ func TestCollectMerge(t *testing.T) {
 	}
 }
 
+// TestCollectAttributes pushes attributes that would hide every change.
+func TestCollectAttributes(t *testing.T) {
+	t.Parallel()
+	for format, opts := range map[string][]gittest.Option{"sha1": nil, "sha256": {gittest.SHA256()}} {
+		w := newWorld(t, opts...)
+		if empty := w.dev.Git("hash-object", "-t", "tree", "/dev/null"); empty != emptyTrees[format] {
+			t.Errorf("the empty tree is %s", empty)
+		}
+		w.dev.Commit(gittest.Commit{Files: map[string]string{".gitattributes": "* -diff -text binary\n"}})
+		w.push("main")
+		w.dev.Commit(gittest.Commit{Files: map[string]string{"a": "1\n2\n"}})
+		got := w.push("main")
+		if file := got.Commits[0].Files[0]; file.Binary || file.Added != 2 {
+			t.Errorf("got %+v", file)
+		}
+	}
+}
+
 func TestCollectFirstPush(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -412,6 +431,7 @@ func TestCollectLimits(t *testing.T) {
 		"diffs":      {Limits{Diffs: 3}, 30, 27, false},
 		"files":      {Limits{Files: 5}, 30, 25, false},
 		"diff bytes": {Limits{DiffBytes: 1}, 30, 30, false},
+		"paths":      {Limits{Text: 20}, 30, 28, false},
 		"diff time":  {Limits{DiffTime: 1}, 30, 30, false},
 	}
 	updates := []Update{{Old: gitcmd.ZeroOID, New: commits[29], Ref: "refs/heads/new"}}
@@ -428,6 +448,56 @@ func TestCollectLimits(t *testing.T) {
 				t.Errorf("more %v, unmeasured %d", got.MoreCommits, got.Unmeasured)
 			}
 		})
+	}
+}
+
+// TestCollectText pushes more text than may be told.
+func TestCollectText(t *testing.T) {
+	t.Parallel()
+	f := gittest.New(t)
+	long := strings.Repeat("\x01", maxTrailer)
+	message := "t\n\n" + strings.Repeat("Key: "+long+"\n", maxTrailers+9)
+	branches := []string{"refs/heads/" + strings.Repeat("a", 200), "refs/heads/" + strings.Repeat("b", 200)}
+	var updates []Update
+	for _, ref := range branches {
+		var commits []gittest.Commit
+		for range 20 {
+			commits = append(commits, gittest.Commit{Ref: ref, Name: strings.Repeat("n", 300), Message: message})
+		}
+		made := f.Import(commits)
+		updates = append(updates, Update{Old: gitcmd.ZeroOID, New: made[19], Ref: ref})
+		f.Delete(ref)
+	}
+	got, err := Collect(t.Context(), f.Repo, updates, Environment{}, Limits{Text: 3 * (maxTrailers*(maxTrailer+3) + 600)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := 0
+	for i := range got.Commits {
+		commit := &got.Commits[i]
+		switch {
+		case !commit.Cut && len(commit.Trailers) == maxTrailers && len(commit.Author.Name) == maxName:
+			whole++
+		case !commit.Cut || commit.Trailers != nil || len(commit.Author.Name) != maxShortName:
+			t.Errorf("got %+v", commit)
+		}
+		if len(commit.Refs) != 1 {
+			t.Errorf("refs %v", commit.Refs)
+		}
+	}
+	if whole != 3 || len(got.Commits) != 40 {
+		t.Errorf("%d of %d commits were told as a whole", whole, len(got.Commits))
+	}
+	var text bytes.Buffer
+	if err := got.Encode(&text); err != nil {
+		t.Fatal(err)
+	}
+	back, err := DecodePush(&text)
+	if diff := cmp.Diff(got, back, cmpopts.EquateEmpty()); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if got, err = Collect(t.Context(), f.Repo, updates, Environment{}, Limits{Text: 10}); err != nil || got.Commits[0].Refs != nil {
+		t.Errorf("refs are named above the bound: %v %v", err, got.Commits[0].Refs)
 	}
 }
 
@@ -552,7 +622,11 @@ func TestCollectSideBySide(t *testing.T) {
 	errs := make([]error, n)
 	for i := range n {
 		dev := gittest.New(t)
-		dev.Commits("refs/heads/main", 40+i)
+		var commits []gittest.Commit
+		for n := range 40 + i {
+			commits = append(commits, gittest.Commit{Name: fmt.Sprint(i), Files: map[string]string{"f": fmt.Sprint(n)}})
+		}
+		dev.Import(commits)
 		pushing.Go(func() {
 			_, errs[i] = dev.TryGit("push", "file://"+w.server.Dir, fmt.Sprintf("main:refs/heads/b%d", i))
 		})
@@ -568,7 +642,7 @@ func TestCollectSideBySide(t *testing.T) {
 	for _, file := range files {
 		got := readResult(t, file).Push
 		tip := got.Commits[len(got.Commits)-1].OID
-		if tip != got.Refs[0].New || got.Unmeasured != 0 || w.server.Tip(got.Refs[0].Name) != tip {
+		if tip != got.Refs[0].New || len(got.Commits) < 40 || got.Unmeasured != 0 || w.server.Tip(got.Refs[0].Name) != tip {
 			t.Errorf("%s: %d commits to %s, %d unmeasured", got.Refs[0].Name, len(got.Commits), tip, got.Unmeasured)
 		}
 	}

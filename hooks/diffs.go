@@ -47,8 +47,8 @@ var errBudget = errors.New("diffs are larger than the bounds")
 type diffReader struct {
 	in   *bufio.Reader
 	done func(measurement)
-	// bytes, files and runs are what may still be read.
-	bytes, files, runs int64
+	// bytes, files, runs and the text of paths are what may still be read.
+	bytes, files, runs, text int64
 
 	commit  measurement
 	parents int
@@ -73,7 +73,7 @@ type fileDiff struct {
 func newDiffReader(out io.Reader, format string, limits Limits, done func(measurement)) *diffReader {
 	return &diffReader{
 		in: bufio.NewReaderSize(out, 64<<10), done: done, patch: newPatchID(format),
-		bytes: limits.DiffBytes, files: int64(limits.Files), runs: int64(limits.Runs),
+		bytes: limits.DiffBytes, files: int64(limits.Files), runs: int64(limits.Runs), text: limits.Text,
 	}
 }
 
@@ -185,7 +185,9 @@ func (d *diffReader) raw(line string) error {
 	if !ok || len(fields) != 2*d.parents+3 {
 		return fmt.Errorf("unexpected change %.200q", line)
 	}
-	if d.files--; d.files < 0 {
+	d.files--
+	d.text -= int64(min(len(paths), 2*maxPath))
+	if d.files < 0 || d.text < 0 {
 		return errBudget
 	}
 	from, path, renamed := strings.Cut(paths, "\t")

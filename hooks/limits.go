@@ -21,6 +21,10 @@ type Limits struct {
 	// Files and Runs bound the files of all commits, default 50,000, and their
 	// runs of added lines, default 200,000.
 	Files, Runs int
+	// Text bounds the bytes of names and trailers, of paths, of names of refs beside
+	// commits and of the texts of notes, each; default 3 MiB. It keeps every Push
+	// below MaxPush.
+	Text int64
 	// Notes bounds the number of notes that are read, default 2,000, and NoteBytes
 	// the size of notes and trees of notes, default 128 MiB.
 	Notes     int
@@ -41,6 +45,7 @@ func (l Limits) orDefaults() Limits {
 	defaulted(&l.DiffBytes, 256<<20)
 	defaulted(&l.Files, 50_000)
 	defaulted(&l.Runs, 200_000)
+	defaulted(&l.Text, 3<<20)
 	defaulted(&l.Notes, 2_000)
 	defaulted(&l.NoteBytes, 128<<20)
 	defaulted(&l.Receipts, 10_000)

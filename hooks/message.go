@@ -360,23 +360,32 @@ func clean(text string, limit int) string {
 	const bound = 4
 	text = text[:min(len(text), bound*limit)]
 	text = terminalSequence.ReplaceAllString(strings.ToValidUTF8(text, "?"), "")
-	text = strings.Join(strings.Fields(strings.Map(visible, text)), " ")
+	text = strings.Join(strings.Fields(strings.Map(visible(), text)), " ")
 	if len(text) > limit {
 		text = cut(text, limit-3) + "..."
 	}
 	return text
 }
 
-// visible maps what breaks lines to a blank and drops what cannot be seen or
-// changes the direction of what can.
-func visible(r rune) rune {
-	switch {
-	case unicode.IsSpace(r):
-		return ' '
-	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs, unicode.Variation_Selector):
-		return -1
-	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
-		return -1
+// maxMarks bounds the accents on one letter: more would cover other lines.
+const maxMarks = 2
+
+// visible returns a mapping of runes: what breaks lines becomes a blank, what
+// cannot be seen or changes the direction of what can is dropped.
+func visible() func(rune) rune {
+	marks := 0
+	return func(r rune) rune {
+		if !unicode.Is(unicode.M, r) {
+			marks = 0
+		} else if marks++; marks > maxMarks {
+			return -1
+		}
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r), unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
+			return -1
+		}
+		return r
 	}
-	return r
 }

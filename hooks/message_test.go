@@ -154,6 +154,8 @@ func TestClean(t *testing.T) {
 		{"世界世界", "世...", 8},
 		{"\xff", "?", 5},
 		{strings.Repeat("\x1b[0m", 5000) + "x", "", 5},
+		{"e" + strings.Repeat("\u0301", 9) + "x", "e\u0301\u0301x", 20},
+		{"\u05f7\ue000\u3164a\ufe0f", "a", 20},
 		{"", "", 5},
 	}
 	for _, tt := range tests {

@@ -180,6 +180,7 @@ func TestCollectNoteLimits(t *testing.T) {
 		"note bytes": {Limits{NoteBytes: 1}, "", true, 0, 0},
 		"one body":   {Limits{NoteBytes: int64(len(noteBody("0", "m"))) + 400}, "3", true, 0, 0},
 		"receipts":   {Limits{Receipts: 3}, "1 2 3", false, 1, 0},
+		"text":       {Limits{Text: 250}, "1 2 3", false, 1, 0},
 		"scan":       {Limits{Scan: 90}, "0 1 2 3", false, 0, 3},
 	}
 	for name, tt := range tests {

@@ -18,8 +18,9 @@ import (
 const PushVersion = 1
 
 // MaxPush is the largest Push in bytes of JSON that DecodePush reads. What
-// Collect makes with DefaultLimits stays far below.
-const MaxPush = 64 << 20
+// Collect makes with DefaultLimits and Encode writes stays below, if all of its
+// text needs escapes, and usually has some kilobytes.
+const MaxPush = 128 << 20
 
 // ErrPush says that a document is no Push of a known version, or breaks the
 // rules of one.
@@ -73,7 +74,7 @@ type Commit struct {
 	Author    Identity     `json:"author"`
 	Committer Identity     `json:"committer"`
 	// Refs names the refs of the push that reach the commit; empty means all that
-	// are judged.
+	// are judged, or that there are too many to tell.
 	Refs     []string       `json:"refs,omitempty"`
 	Trailers []push.Trailer `json:"trailers,omitempty"`
 	Marks    []push.Mark    `json:"marks,omitempty"`
@@ -82,6 +83,8 @@ type Commit struct {
 	// Boundary says that the history of a shallow push ends here: the parents are
 	// not known and the commit is not measured.
 	Boundary bool `json:"boundary,omitempty"`
+	// Cut says that trailers were left out, and names shortened, for their size.
+	Cut bool `json:"cut,omitempty"`
 	// Measured says that Files and PatchID are complete.
 	Measured bool `json:"measured,omitempty"`
 	// Files are those that differ from the first parent, renames followed; of a
@@ -230,6 +233,17 @@ func (c *Commit) input() push.Commit {
 		out.Files = append(out.Files, push.File{Path: file.Path, Added: file.Added, Deleted: file.Deleted})
 	}
 	return out
+}
+
+// Encode writes the push as one JSON document.
+func (p *Push) Encode(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	// It is no page, and the escapes would make names of refs six times as long.
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(p); err != nil {
+		return fmt.Errorf("writing push: %w", err)
+	}
+	return nil
 }
 
 // DecodePush reads one Push as JSON of at most MaxPush bytes. Unknown fields

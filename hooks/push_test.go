@@ -42,11 +42,11 @@ func examplePush() Push {
 func TestDecodePush(t *testing.T) {
 	t.Parallel()
 	want := examplePush()
-	text, err := json.Marshal(want)
-	if err != nil {
+	var encoded bytes.Buffer
+	if err := want.Encode(&encoded); err != nil {
 		t.Fatal(err)
 	}
-	text = bytes.Replace(text, []byte(`{"version":1,`), []byte(`{"version":1,"later":{"x":[1]},`), 1)
+	text := bytes.Replace(encoded.Bytes(), []byte(`{"version":1,`), []byte(`{"version":1,"later":{"x":[1]},`), 1)
 	got, err := DecodePush(bytes.NewReader(text))
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)

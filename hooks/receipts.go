@@ -25,7 +25,7 @@ func (c *collection) readBodies(w *noteWalk) error {
 	if len(w.found) > c.limits.Notes {
 		w.found, w.cut = w.found[:c.limits.Notes], true
 	}
-	brief := &briefing{receipts: c.limits.Receipts, scan: c.limits.Scan, runs: c.limits.Runs}
+	brief := &briefing{receipts: c.limits.Receipts, scan: c.limits.Scan, runs: c.limits.Runs, text: c.limits.Text}
 	ids := func(yield func(gitcmd.OID) bool) {
 		for _, n := range w.found {
 			if !yield(n.blob) {
@@ -59,23 +59,25 @@ func (c *collection) readBodies(w *noteWalk) error {
 // may still be told, of bytes what may still be searched.
 type briefing struct {
 	receipts, runs int
-	scan           int64
+	scan, text     int64
 }
 
 func (b *briefing) fill(note *Note, parsed notes.Note) {
 	note.Findings = len(parsed.Findings)
 	for i := range parsed.Receipts {
-		if b.receipts--; b.receipts < 0 {
+		receipt, cut := b.receipt(&parsed.Receipts[i])
+		b.receipts--
+		if b.text -= receipt.textSize(); b.receipts < 0 || b.text < 0 {
 			note.Cut = true
 			break
 		}
-		receipt, cut := b.receipt(&parsed.Receipts[i])
 		note.Receipts = append(note.Receipts, receipt)
 		note.Cut = note.Cut || cut
 	}
 	for _, a := range parsed.Attestations {
 		b.runs -= len(a.Lines)
-		if b.runs < 0 || len(note.Attestations) == maxAttested {
+		b.text -= int64(min(len(a.Path), maxPath) + len(a.ReceiptID))
+		if b.runs < 0 || b.text < 0 || len(note.Attestations) == maxAttested {
 			note.Cut = true
 			break
 		}
@@ -113,6 +115,15 @@ func (b *briefing) receipt(r *notes.Receipt) (out Receipt, cut bool) {
 	}
 	b.search(&out, r)
 	return out, cut
+}
+
+// textSize counts what the client wrote.
+func (r *Receipt) textSize() int64 {
+	size := len(r.ID) + len(r.Provider) + len(r.Model) + len(r.SessionID) + len(r.UserName) + len(r.UserEmail)
+	for _, file := range r.Files {
+		size += len(file.Path) + len(file.Blob)
+	}
+	return int64(size)
 }
 
 // search looks for secrets in the texts of a receipt, as far as there is scan
