@@ -132,28 +132,29 @@ func (a Answer) Text(forge Forge) string {
 	return t.text(forge, a.Refused())
 }
 
-// UnjudgedText is said when the daemon gave no answer; why says in a few words
-// what went wrong. In an Enforcing repository the push is refused.
+// UnjudgedText is said when there is no verdict: the daemon gave no answer, or
+// Collect failed by no fault of the push. why says in one clause what went
+// wrong. In an Enforcing repository the push is refused, else accepted.
 func UnjudgedText(mode Mode, forge Forge, why string) string {
 	var t lines
 	if mode != Enforcing {
 		t.say("this push is accepted without having been judged.")
 		t.blank()
-		t.item("Why", "the policy service gave no answer: "+clean(why, maxShownText))
+		t.item("Why", clean(why, maxShownText))
 		t.item("Next", "Nothing to do: the push is judged when the service is back.")
 		return t.text(forge, false)
 	}
 	t.say("this push is refused because nobody could judge it.")
 	t.blank()
-	t.item("Why", "the policy service gave no answer: "+clean(why, maxShownText))
+	t.item("Why", clean(why, maxShownText))
 	t.item("Next", "Push again in a minute. Your commits are not at fault. If it goes on, tell your administrator: "+
 		"this repository refuses what it cannot judge.")
 	return t.text(forge, true)
 }
 
 // UnreadableText is said when the push itself cannot be read: err wraps
-// ErrUpdates, ErrPushOptions or ErrIncomplete, or is another error of Collect.
-// Such a push is refused.
+// ErrUpdates, ErrPushOptions or ErrIncomplete. Such a push is refused in every
+// repository.
 func UnreadableText(forge Forge, err error) string {
 	var t lines
 	t.say("this push is refused because it cannot be read.")
@@ -352,7 +353,8 @@ func (t *lines) text(forge Forge, refused bool) string {
 // terminalSequence matches what terminals take as commands (ECMA-48): control
 // sequences, and strings such as titles and links.
 var terminalSequence = regexp.MustCompile(
-	"(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\x07\x1b\u009c]*(?:\x07|\x1b\\\\|\u009c)?")
+	"(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]?|" +
+		"(?:\x1b[\\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\x07\x1b\u009c]*(?:\x07|\x1b\\\\|\u009c)?")
 
 // clean makes one line of visible text of at most limit bytes. Blanks of all
 // kinds become single spaces.
