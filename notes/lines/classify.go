@@ -214,6 +214,7 @@ func collect(files []File, e Evidence) [][]Run {
 		if !ok || files[i].Path != a.Path {
 			continue
 		}
+		bids[i] = slices.Grow(bids[i], len(a.Lines))
 		for _, r := range a.Lines {
 			if r.First == 0 || r.Last < r.First || r.Last > notes.MaxLine {
 				continue
@@ -249,7 +250,7 @@ func (c *Claim) envelope() notes.LineRange {
 // what is left to rest.
 func runs(added []notes.LineRange, bids []Run, rest Run) []Run {
 	owned := resolve(bids)
-	var out []Run
+	out := make([]Run, 0, len(added)+len(owned))
 	next := 0
 	for _, a := range added {
 		for line := a.First; line <= a.Last; line = out[len(out)-1].Last + 1 {
@@ -291,6 +292,9 @@ func joined(runs []Run) []Run {
 // into disjoint ascending runs. It works on the borders of the bids, so that
 // its cost is n log n in their number.
 func resolve(bids []Run) []Run {
+	if ascending(bids) {
+		return bids
+	}
 	borders := make([]uint32, 0, 2*len(bids))
 	for _, b := range bids {
 		borders = append(borders, b.First, b.Last+1)
@@ -319,6 +323,15 @@ func resolve(bids []Run) []Run {
 		out = append(out, run)
 	}
 	return out
+}
+
+func ascending(bids []Run) bool {
+	for i := 1; i < len(bids); i++ {
+		if bids[i].First <= bids[i-1].Last {
+			return false
+		}
+	}
+	return true
 }
 
 // freeList finds the next free position at or behind another in nearly

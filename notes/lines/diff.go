@@ -51,13 +51,13 @@ func Diff(ctx context.Context, repo *gitcmd.Repo, commits []gitcmd.OID, fn func(
 		done, err := diffRun(ctx, repo, commits, fn)
 		commits = commits[done:]
 		var failed failedError
-		if !errors.As(err, &failed) || ctx.Err() != nil {
+		if !errors.As(err, &failed) || !failed.concernsCommit(ctx, repo) {
 			return err
 		}
 		// The first commit that is not done was the last one begun, or is whole and
 		// the next one failed before its first byte: alone it shows which.
 		done, err = diffRun(ctx, repo, commits[:1], fn)
-		if errors.As(err, &failed) && ctx.Err() == nil {
+		if errors.As(err, &failed) && failed.concernsCommit(ctx, repo) {
 			if unreadable++; unreadable > maxUnreadable {
 				return err
 			}
@@ -76,6 +76,23 @@ type failedError struct{ error }
 
 func (e failedError) Unwrap() error { return e.error }
 
+// died is how git ends when it cannot go on with what it was given.
+const died = 128
+
+// concernsCommit reports whether git failed over a commit, and not because it
+// could not run at all, was killed, or lost the repository.
+func (e failedError) concernsCommit(ctx context.Context, repo *gitcmd.Repo) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	var child *gitcmd.Error
+	if errors.As(e.error, &child) && child.ExitCode != died {
+		return false
+	}
+	_, err := gitcmd.Open(repo.Dir())
+	return err == nil
+}
+
 // diffRun reads commits with one child and returns how many of them fn has.
 func diffRun(ctx context.Context, repo *gitcmd.Repo, commits []gitcmd.OID, fn func(*Commit) error) (int, error) {
 	queue := &queue{expected: commits, fn: fn}
@@ -86,7 +103,7 @@ func diffRun(ctx context.Context, repo *gitcmd.Repo, commits []gitcmd.OID, fn fu
 	cmd.Stdin = strings.NewReader(revisions(commits))
 	var readErr error
 	err := cmd.Stream(func(out io.Reader) error {
-		readErr = readDiff(out, queue.add)
+		readErr = readDiff(out, bounds, queue.add)
 		return queue.err
 	})
 	switch {

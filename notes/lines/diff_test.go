@@ -356,6 +356,55 @@ func TestUnreadableCommits(t *testing.T) {
 	}
 }
 
+// TestLostRepository: that git cannot run is no word about any commit.
+func TestLostRepository(t *testing.T) {
+	t.Parallel()
+	f := gittest.New(t)
+	ids := f.Commits("refs/heads/main", 3)
+	if err := os.RemoveAll(f.Dir); err != nil {
+		t.Fatal(err)
+	}
+	err := Diff(t.Context(), f.Repo, ids, func(c *Commit) error {
+		t.Errorf("commit %s is handed over: %v", c.OID, c.Unreadable)
+		return nil
+	})
+	if err == nil {
+		t.Error("no error")
+	}
+}
+
+// TestCut reads commits with more files and ranges than are kept.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	f := gittest.New(t)
+	ids := f.Import([]gittest.Commit{
+		{Files: map[string]string{"a": ten, "b": ten, "c": ten, "d": ten}},
+		{Files: map[string]string{"a": strings.NewReplacer("2", "x", "4", "x", "6", "x", "8", "x").Replace(ten)}},
+		{Files: map[string]string{"d": "1\n"}},
+	})
+	c := f.Repo.Command(t.Context(), diffArguments...)
+	c.Stdin = strings.NewReader(revisions(ids))
+	var got []*Commit
+	err := c.Stream(func(out io.Reader) error {
+		return readDiff(out, limits{files: 3, ranges: 3}, func(c *Commit) error {
+			got = append(got, c)
+			return nil
+		})
+	})
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%d commits, %v", len(got), err)
+	}
+	if !got[0].Cut || len(got[0].Files) != 3 || Count(got[0].Files[2].Added) != 10 {
+		t.Errorf("too many files: %v", showFiles(got[0]))
+	}
+	if !got[1].Cut || len(got[1].Files[0].Added) != 3 || got[1].Files[0].Deleted != 4 {
+		t.Errorf("too many ranges: %v", showFiles(got[1]))
+	}
+	if got[2].Cut || got[2].Files[0].Deleted != 9 {
+		t.Errorf("a small commit: %v", showFiles(got[2]))
+	}
+}
+
 func TestTooManyUnreadable(t *testing.T) {
 	t.Parallel()
 	f := gittest.New(t)

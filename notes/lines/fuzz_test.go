@@ -19,13 +19,13 @@ func FuzzReadDiff(f *testing.F) {
 	f.Add([]byte(a + "\x00:100644 100644 " + b + " " + a + " R050\x00f\x00g\x00\x00diff --git a/f b/g\nBinary files differ\n"))
 	f.Fuzz(func(t *testing.T, output []byte) {
 		var commits []*Commit
-		err := readDiff(bytes.NewReader(output), func(c *Commit) error {
+		err := readDiff(bytes.NewReader(output), bounds, func(c *Commit) error {
 			commits = append(commits, c)
 			checkCommit(t, c)
 			return nil
 		})
 		n := 0
-		again := readDiff(iotest.OneByteReader(bytes.NewReader(output)), func(*Commit) error { n++; return nil })
+		again := readDiff(iotest.OneByteReader(bytes.NewReader(output)), bounds, func(*Commit) error { n++; return nil })
 		if n != len(commits) || (err == nil) != (again == nil) {
 			t.Errorf("%d commits, %v; byte by byte %d, %v", len(commits), err, n, again)
 		}
@@ -49,7 +49,7 @@ func checkCommit(t *testing.T, c *Commit) {
 func TestReadDiffEndsWithAnyError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	err := readDiff(iotest.ErrReader(broken), func(*Commit) error { return nil })
+	err := readDiff(iotest.ErrReader(broken), bounds, func(*Commit) error { return nil })
 	if !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}

@@ -36,9 +36,14 @@ type Commit struct {
 
 // The bounds of one commit.
 const (
-	MaxFiles  = 500_000
-	MaxRanges = 4_000_000
+	MaxFiles  = 250_000
+	MaxRanges = 2_000_000
 )
+
+// limits are those bounds where they are enforced.
+type limits struct{ files, ranges int }
+
+var bounds = limits{MaxFiles, MaxRanges}
 
 // File is one path that a commit changed.
 type File struct {

@@ -22,14 +22,15 @@ import (
 // per parent and "diff --combined". Every line of a hunk has a column in front
 // that nothing else begins with, so that no content can pass for a header.
 type diffReader struct {
-	s *stream
-	c *Commit
+	s   *stream
+	max limits
+	c   *Commit
 	// parents is how many parents the entries of the commit show.
 	parents int
 	ranges  int
 	// oldModes are the modes of the files in the first parent.
 	oldModes []string
-	// skipped counts entries beyond MaxFiles, whose sections are passed over.
+	// skipped counts entries beyond max.files, whose sections are passed over.
 	skipped int
 }
 
@@ -51,8 +52,8 @@ const (
 // readDiff hands every commit of a diff to fn, the first time that all of it is
 // read. An error of fn is returned as it is; of an output that ends early the
 // last commit is not handed over.
-func readDiff(out io.Reader, fn func(*Commit) error) error {
-	r := &diffReader{s: newStream(out)}
+func readDiff(out io.Reader, max limits, fn func(*Commit) error) error {
+	r := &diffReader{s: newStream(out), max: max}
 	for {
 		id, err := r.s.token(100)
 		if errors.Is(err, io.EOF) {
@@ -130,7 +131,7 @@ func (r *diffReader) entry() error {
 }
 
 func (r *diffReader) add(f File, oldMode string) {
-	if len(r.c.Files) == MaxFiles {
+	if len(r.c.Files) == r.max.files {
 		r.c.Cut = true
 		r.skipped++
 		return
@@ -192,8 +193,12 @@ func (r *diffReader) sections(i int) error {
 	if f.Status != "T" {
 		return nil
 	}
-	if _, err := r.s.line(maxHeader); err != nil {
+	line, err := r.s.line(maxHeader)
+	if err != nil {
 		return err
+	}
+	if !bytes.HasPrefix(line, sectionStart) {
+		return fmt.Errorf("unexpected line %.60q", line)
 	}
 	if err := r.section(f, old); err != nil {
 		return fmt.Errorf("%.200q: %w", f.Path, err)
@@ -299,7 +304,7 @@ func (r *diffReader) added(f *File, first, count uint64) {
 		f.Added[n-1].Last = max(f.Added[n-1].Last, run.Last)
 		return
 	}
-	if r.ranges == MaxRanges {
+	if r.ranges == r.max.ranges {
 		r.c.Cut = true
 		return
 	}
