@@ -36,45 +36,57 @@ func classifyOne(e Evidence, added ...notes.LineRange) []Run {
 
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
-	ai := notes.Attestation{Path: "src/a.go", Class: notes.ClassAI, ReceiptID: "g", Lines: []notes.LineRange{lr(3, 6)}}
-	man := notes.Attestation{Path: "src/a.go", Class: notes.ClassHuman, Author: "Ada", Lines: []notes.LineRange{lr(7, 7)}}
-	envelope := Claim{ReceiptID: "e", Path: "src/a.go", First: 1, Last: 8, Attached: true}
-	exact := Claim{ReceiptID: "x", Path: "src/a.go", First: 5, Last: 9, Blob: "b1"}
-	for name, c := range map[string]struct {
+	const path = "src/a.go"
+	envelope := Claim{ReceiptID: "e", Path: path, First: 1, Last: 8, Attached: true}
+	exact := Claim{ReceiptID: "x", Path: path, First: 5, Last: 9, Blob: "b1"}
+	gitAI := []notes.Attestation{
+		{Path: path, Class: notes.ClassAI, ReceiptID: "g", Lines: []notes.LineRange{lr(3, 6)}},
+		{Path: path, Class: notes.ClassHuman, Author: "Ada", Lines: []notes.LineRange{lr(7, 7)}},
+	}
+	elsewhere := []notes.Attestation{{Path: "a.go", Class: notes.ClassAI, Lines: []notes.LineRange{lr(1, 9)}}}
+	broken := []notes.Attestation{{Path: path, Class: notes.ClassAI, ReceiptID: "g",
+		Lines: []notes.LineRange{{First: 0, Last: 4}, {First: 9, Last: 8}, {First: 1, Last: 1<<32 - 1}, lr(5, 5)}}}
+	claims := func(claims ...Claim) Evidence { return Evidence{Claims: claims} }
+	agent := func(first, last uint32) Run {
+		return Run{LineRange: lr(first, last), Class: notes.ClassAI, Source: SourceTrailer, Confidence: Trailer, Author: "claude"}
+	}
+	all := []Run{unknown(2, 10)}
+	for _, c := range []struct {
+		name     string
 		evidence Evidence
 		want     []Run
 	}{
-		"nothing":  {Evidence{}, []Run{unknown(2, 10)}},
-		"git-ai":   {Evidence{Attestations: []notes.Attestation{ai, man}}, []Run{unknown(2, 2), attested(3, 6, "g"), human(7, 7, "Ada"), unknown(8, 10)}},
-		"envelope": {Evidence{Claims: []Claim{envelope}}, []Run{prompted(2, 8, Envelope, "e"), unknown(9, 10)}},
-		"git-ai over envelope": {Evidence{Attestations: []notes.Attestation{ai, man}, Claims: []Claim{envelope}},
-			[]Run{prompted(2, 2, Envelope, "e"), attested(3, 6, "g"), human(7, 7, "Ada"), prompted(8, 8, Envelope, "e"), unknown(9, 10)}},
-		"exact over all": {Evidence{Attestations: []notes.Attestation{ai, man}, Claims: []Claim{exact, envelope}},
-			[]Run{prompted(2, 2, Envelope, "e"), attested(3, 4, "g"), prompted(5, 9, Exact, "x"), unknown(10, 10)}},
-		"the later envelope": {Evidence{Claims: []Claim{envelope, {ReceiptID: "f", Path: "src/a.go", First: 4, Last: 5, Attached: true}}},
-			[]Run{prompted(2, 3, Envelope, "e"), prompted(4, 5, Envelope, "f"), prompted(6, 8, Envelope, "e"), unknown(9, 10)}},
-		"exact without envelope": {Evidence{Claims: []Claim{{ReceiptID: "x", Path: "a.go", Blob: "b1"}}}, []Run{prompted(2, 10, Exact, "x")}},
-		"envelope not known":     {Evidence{Claims: []Claim{{ReceiptID: "x", Path: "a.go", Attached: true}}}, []Run{unknown(2, 10)}},
-		"envelope of another blob": {Evidence{Claims: []Claim{{ReceiptID: "x", Path: "a.go", First: 3, Last: 3, Blob: "b2", Attached: true}}},
+		{"nothing", Evidence{}, all},
+		{"git-ai", Evidence{Attestations: gitAI},
+			[]Run{unknown(2, 2), attested(3, 6, "g"), human(7, 7, "Ada"), unknown(8, 10)}},
+		{"envelope", claims(envelope), []Run{prompted(2, 8, Envelope, "e"), unknown(9, 10)}},
+		{"git-ai over envelope", Evidence{Attestations: gitAI, Claims: []Claim{envelope}}, []Run{
+			prompted(2, 2, Envelope, "e"), attested(3, 6, "g"), human(7, 7, "Ada"),
+			prompted(8, 8, Envelope, "e"), unknown(9, 10)}},
+		{"exact over all", Evidence{Attestations: gitAI, Claims: []Claim{exact, envelope}}, []Run{
+			prompted(2, 2, Envelope, "e"), attested(3, 4, "g"), prompted(5, 9, Exact, "x"), unknown(10, 10)}},
+		{"the later envelope", claims(envelope, Claim{ReceiptID: "f", Path: path, First: 4, Last: 5, Attached: true}), []Run{
+			prompted(2, 3, Envelope, "e"), prompted(4, 5, Envelope, "f"), prompted(6, 8, Envelope, "e"), unknown(9, 10)}},
+		{"exact without envelope", claims(Claim{ReceiptID: "x", Path: "a.go", Blob: "b1"}), []Run{prompted(2, 10, Exact, "x")}},
+		{"no envelope", claims(Claim{ReceiptID: "x", Path: "a.go", Attached: true}), all},
+		{"envelope of another blob", claims(Claim{ReceiptID: "x", Path: "a.go", First: 3, Last: 3, Blob: "b2", Attached: true}),
 			[]Run{unknown(2, 2), prompted(3, 3, Envelope, "x"), unknown(4, 10)}},
-		"another commit's envelope": {Evidence{Claims: []Claim{{ReceiptID: "x", Path: "src/a.go", First: 1, Last: 9}}}, []Run{unknown(2, 10)}},
-		"another path's blob":       {Evidence{Claims: []Claim{{ReceiptID: "x", Path: "src/b.go", First: 1, Last: 9, Blob: "b1"}}}, []Run{unknown(2, 10)}},
-		"absurd envelope":           {Evidence{Claims: []Claim{{ReceiptID: "x", Path: "src/a.go", First: 1, Last: 1 << 40, Attached: true}}}, []Run{prompted(2, 10, Envelope, "x")}},
-		"backwards envelope":        {Evidence{Claims: []Claim{{ReceiptID: "x", Path: "src/a.go", First: 9, Last: 2, Attached: true}}}, []Run{unknown(2, 10)}},
-		"trailer": {Evidence{Agent: "claude"}, []Run{{LineRange: lr(2, 10), Class: notes.ClassAI, Source: SourceTrailer,
-			Confidence: Trailer, Author: "claude"}}},
-		"trailer beside an envelope":   {Evidence{Agent: "claude", Claims: []Claim{envelope}, Noted: true}, []Run{prompted(2, 8, Envelope, "e"), unknown(9, 10)}},
-		"trailer beside an empty note": {Evidence{Agent: "claude", Noted: true}, []Run{unknown(2, 10)}},
-		"trailer beside a blob from elsewhere": {Evidence{Agent: "claude", Claims: []Claim{exact}}, []Run{
-			{LineRange: lr(2, 4), Class: notes.ClassAI, Source: SourceTrailer, Confidence: Trailer, Author: "claude"}, prompted(5, 9, Exact, "x"),
-			{LineRange: lr(10, 10), Class: notes.ClassAI, Source: SourceTrailer, Confidence: Trailer, Author: "claude"}}},
-		"git-ai path is not a suffix": {Evidence{Attestations: []notes.Attestation{{Path: "a.go", Class: notes.ClassAI, Lines: []notes.LineRange{lr(1, 9)}}}}, []Run{unknown(2, 10)}},
-		"broken attestation": {Evidence{Attestations: []notes.Attestation{{Path: "src/a.go", Class: notes.ClassAI, ReceiptID: "g",
-			Lines: []notes.LineRange{{First: 0, Last: 4}, {First: 9, Last: 8}, {First: 1, Last: 1<<32 - 1}, {First: 5, Last: 5}}}}},
-			[]Run{unknown(2, 4), attested(5, 5, "g"), unknown(6, 10)}},
+		{"another commit's envelope", claims(Claim{ReceiptID: "x", Path: path, First: 1, Last: 9}), all},
+		{"another path's blob", claims(Claim{ReceiptID: "x", Path: "src/b.go", First: 1, Last: 9, Blob: "b1"}), all},
+		{"absurd envelope", claims(Claim{ReceiptID: "x", Path: path, First: 1, Last: 1 << 40, Attached: true}),
+			[]Run{prompted(2, 10, Envelope, "x")}},
+		{"backwards envelope", claims(Claim{ReceiptID: "x", Path: path, First: 9, Last: 2, Attached: true}), all},
+		{"trailer", Evidence{Agent: "claude"}, []Run{agent(2, 10)}},
+		{"trailer beside an envelope", Evidence{Agent: "claude", Claims: []Claim{envelope}, Noted: true},
+			[]Run{prompted(2, 8, Envelope, "e"), unknown(9, 10)}},
+		{"trailer beside an empty note", Evidence{Agent: "claude", Noted: true}, all},
+		{"trailer beside a blob from elsewhere", Evidence{Agent: "claude", Claims: []Claim{exact}},
+			[]Run{agent(2, 4), prompted(5, 9, Exact, "x"), agent(10, 10)}},
+		{"git-ai path is no suffix", Evidence{Attestations: elsewhere}, all},
+		{"broken attestation", Evidence{Attestations: broken}, []Run{unknown(2, 4), attested(5, 5, "g"), unknown(6, 10)}},
 	} {
 		if diff := cmp.Diff(c.want, classifyOne(c.evidence, lr(2, 10))); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
+			t.Errorf("%s:\n%s", c.name, diff)
 		}
 	}
 }

@@ -155,7 +155,8 @@ func said(attribute *bool, byName bool) bool {
 }
 
 var lockfiles = map[string]bool{
-	"package-lock.json": true, "npm-shrinkwrap.json": true, "yarn.lock": true, "pnpm-lock.yaml": true, "bun.lock": true,
+	"package-lock.json": true, "npm-shrinkwrap.json": true, "yarn.lock": true, "pnpm-lock.yaml": true,
+	"bun.lock": true,
 	"bun.lockb": true, "deno.lock": true, "go.sum": true, "go.work.sum": true, "Cargo.lock": true, "Gemfile.lock": true,
 	"composer.lock": true, "poetry.lock": true, "Pipfile.lock": true, "pdm.lock": true, "uv.lock": true, "pixi.lock": true,
 	"conda-lock.yml": true, "mix.lock": true, "pubspec.lock": true, "Podfile.lock": true, "Package.resolved": true,
@@ -186,9 +187,9 @@ func vendoredName(name string) bool {
 
 var (
 	minified  = regexp.MustCompile(`\.min\.[^./]+$|[.-](?:js|css|mjs|cjs)\.map$`)
-	generated = regexp.MustCompile(`(?i)\.pb(?:\.gw)?\.go$|\.pb\.(?:cc|h|dart|swift)$|_pb2(?:_grpc)?\.pyi?$|_pb\.(?:js|d\.ts|rb)$|` +
-		`_grpc_pb\.(?:js|d\.ts)$|(?:^|/)zz_generated[^/]*$|[._-]generated\.[^/]+$|\.g\.(?:dart|cs|i\.cs)$|` +
-		`\.freezed\.dart$|\.designer\.(?:cs|vb)$|(?:^|/)__generated__/`)
+	generated = regexp.MustCompile(`(?i)\.pb(?:\.gw)?\.go$|\.pb\.(?:cc|h|dart|swift)$|_pb2(?:_grpc)?\.pyi?$|` +
+		`_pb\.(?:js|d\.ts|rb)$|_grpc_pb\.(?:js|d\.ts)$|(?:^|/)zz_generated[^/]*$|[._-]generated\.[^/]+$|` +
+		`\.g\.(?:dart|cs|i\.cs)$|\.freezed\.dart$|\.designer\.(?:cs|vb)$|(?:^|/)__generated__/`)
 )
 
 func generatedName(name string) bool { return generated.MatchString(name) }

@@ -28,7 +28,8 @@ func GeneratedHeader(head []byte) bool {
 }
 
 var commentStarts = [][]byte{
-	[]byte("//"), []byte("#"), []byte("/*"), []byte("*"), []byte("--"), []byte(";"), []byte("<!--"), []byte("%"), []byte(`"""`),
+	[]byte("//"), []byte("#"), []byte("/*"), []byte("*"), []byte("--"), []byte(";"),
+	[]byte("<!--"), []byte("%"), []byte(`"""`),
 }
 
 func isComment(line []byte) bool {

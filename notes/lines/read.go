@@ -209,8 +209,9 @@ func (r *diffReader) sections(i int) error {
 // headerStarts are the beginnings of the lines between the first line of a
 // section and its hunks.
 var headerStarts = [][]byte{
-	[]byte("index "), []byte("--- "), []byte("+++ "), []byte("new "), []byte("deleted "), []byte("old "), []byte("mode "),
-	[]byte("similarity "), []byte("dissimilarity "), []byte("rename "), []byte("copy "), []byte("Binary files "),
+	[]byte("index "), []byte("--- "), []byte("+++ "), []byte("new "), []byte("deleted "), []byte("old "),
+	[]byte("mode "), []byte("similarity "), []byte("dissimilarity "), []byte("rename "), []byte("copy "),
+	[]byte("Binary files "),
 }
 
 func (r *diffReader) section(f *File, old string) error {

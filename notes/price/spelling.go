@@ -9,7 +9,8 @@ import (
 // localVendors are prefixes of models that run on the organisation's own
 // machines.
 var localVendors = []string{
-	"ollama", "ollama-chat", "lmstudio", "lm-studio", "llamacpp", "llama-cpp", "llama.cpp", "local", "gpt4all", "mlx",
+	"ollama", "ollama-chat", "lmstudio", "lm-studio", "llamacpp", "llama-cpp", "llama.cpp", "local",
+	"gpt4all", "mlx",
 }
 
 // vendors are prefixes in front of ":" and "." that name who serves a model. In
