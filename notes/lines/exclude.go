@@ -156,7 +156,7 @@ func said(attribute *bool, byName bool) bool {
 
 var lockfiles = map[string]bool{
 	"package-lock.json": true, "npm-shrinkwrap.json": true, "yarn.lock": true, "pnpm-lock.yaml": true,
-	"bun.lock": true,
+	"bun.lock":  true,
 	"bun.lockb": true, "deno.lock": true, "go.sum": true, "go.work.sum": true, "Cargo.lock": true, "Gemfile.lock": true,
 	"composer.lock": true, "poetry.lock": true, "Pipfile.lock": true, "pdm.lock": true, "uv.lock": true, "pixi.lock": true,
 	"conda-lock.yml": true, "mix.lock": true, "pubspec.lock": true, "Podfile.lock": true, "Package.resolved": true,
