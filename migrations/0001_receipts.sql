@@ -8,6 +8,7 @@
 
 -- +goose Up
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
+CREATE EXTENSION IF NOT EXISTS btree_gin;
 
 CREATE TABLE orgs (
     id                  uuid PRIMARY KEY,
@@ -235,7 +236,9 @@ CREATE INDEX receipts_model ON receipts (org_id, model, timestamp DESC, id DESC)
 CREATE INDEX receipts_provider ON receipts (org_id, provider, timestamp DESC, id DESC);
 CREATE INDEX receipts_cost ON receipts (org_id, cost_usd DESC NULLS LAST, id DESC);
 CREATE INDEX receipts_prompt ON receipts (org_id, prompt_id);
-CREATE INDEX receipts_text ON receipts USING gin (prompt_summary gin_trgm_ops);
+CREATE INDEX receipts_repo_cost ON receipts (org_id, repo_id, cost_usd DESC NULLS LAST, id DESC);
+-- Text within a repository or of a model is met in the index, before any row is read.
+CREATE INDEX receipts_text ON receipts USING gin (prompt_summary gin_trgm_ops, repo_id, model);
 
 CREATE TABLE receipt_files (
     org_id     uuid NOT NULL,

@@ -1,5 +1,9 @@
 -- Made by "go generate ./migrations" from the migrations; do not edit.
 
+CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
+
+COMMENT ON EXTENSION btree_gin IS 'support for indexing common datatypes in GIN';
+
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
 
 COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
@@ -655,7 +659,9 @@ CREATE INDEX receipts_provider ON public.receipts USING btree (org_id, provider,
 
 CREATE INDEX receipts_repo ON public.receipts USING btree (org_id, repo_id, "timestamp" DESC, id DESC);
 
-CREATE INDEX receipts_text ON public.receipts USING gin (prompt_summary public.gin_trgm_ops);
+CREATE INDEX receipts_repo_cost ON public.receipts USING btree (org_id, repo_id, cost_usd DESC NULLS LAST, id DESC);
+
+CREATE INDEX receipts_text ON public.receipts USING gin (prompt_summary public.gin_trgm_ops, repo_id, model);
 
 CREATE INDEX receipts_time ON public.receipts USING btree (org_id, "timestamp" DESC, id DESC);
 

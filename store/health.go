@@ -11,8 +11,8 @@ type Health struct {
 	Version string
 	// Now is the server's time at some moment of the call.
 	Now time.Time
-	// Trigrams says that the extension pg_trgm is there or can be made.
-	Trigrams bool
+	// Extensions says that pg_trgm and btree_gin are there or can be made.
+	Extensions bool
 	// Schema is the last migration that was applied, 0 for none, and
 	// WantSchema the last one of this program.
 	Schema     int64
@@ -29,8 +29,8 @@ func (db *DB) Health(ctx context.Context) (Health, error) {
 	h := Health{WantSchema: want}
 	err = db.pool.QueryRow(ctx, `
 		SELECT current_setting('server_version'), clock_timestamp(),
-			EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'),
-			to_regclass('goose_db_version') IS NOT NULL`).Scan(&h.Version, &h.Now, &h.Trigrams, &migrated)
+			(SELECT count(*) = 2 FROM pg_available_extensions WHERE name IN ('pg_trgm', 'btree_gin')),
+			to_regclass('goose_db_version') IS NOT NULL`).Scan(&h.Version, &h.Now, &h.Extensions, &migrated)
 	if err != nil || !migrated {
 		return h, translate(err, "asking for the database's health")
 	}

@@ -28,7 +28,7 @@ func TestHealth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if h.Version == "" || !h.Trigrams || h.WantSchema < 1 || time.Since(h.Now).Abs() > time.Minute {
+			if h.Version == "" || !h.Extensions || h.WantSchema < 1 || time.Since(h.Now).Abs() > time.Minute {
 				t.Errorf("unlikely health: %+v", h)
 			}
 			if migrated := h.Schema == h.WantSchema; migrated != c.migrated {

@@ -158,8 +158,8 @@ const (
 // A first probe walks as many receipts for each that it shall find, a second
 // one at most so many together.
 const (
-	firstProbe = 30
-	maxProbe   = 10_000
+	firstProbe = 10
+	maxProbe   = 2_000
 )
 
 // choose runs the query by its method. How frequent a piece of text is can be

@@ -227,11 +227,11 @@ func (p *patient) checkServer(ctx context.Context) []finding {
 		return []finding{{"database", fail, err.Error(), "look at the database's log"}}
 	}
 	all := []finding{{Check: "database", Verdict: good, Text: "PostgreSQL " + health.Version}}
-	if !health.Trigrams {
-		all = append(all, finding{"extensions", fail, "pg_trgm is neither there nor can it be made",
+	if !health.Extensions {
+		all = append(all, finding{"extensions", fail, "pg_trgm or btree_gin is neither there nor can it be made",
 			"install PostgreSQL's contrib package on the database's server"})
 	} else {
-		all = append(all, finding{Check: "extensions", Verdict: good, Text: "pg_trgm"})
+		all = append(all, finding{Check: "extensions", Verdict: good, Text: "pg_trgm, btree_gin"})
 	}
 	switch {
 	case health.Schema > health.WantSchema:
