@@ -48,9 +48,10 @@ func benchHistory(b *testing.B) (*gittest.Fixture, []gitcmd.OID) {
 
 // BenchmarkDiff reads the added lines of 5,000 commits and compares with git
 // writing the same history to nowhere; at most 1.5 times as long is promised.
+// The best runs are compared: on a busy machine the others measure the rest.
 func BenchmarkDiff(b *testing.B) {
 	f, ids := benchHistory(b)
-	var git, own time.Duration
+	git, own := time.Hour, time.Hour
 	b.ReportAllocs()
 	for b.Loop() {
 		start := time.Now()
@@ -58,7 +59,7 @@ func BenchmarkDiff(b *testing.B) {
 		if err := log.Run(); err != nil {
 			b.Fatal(err)
 		}
-		git += time.Since(start)
+		git = min(git, time.Since(start))
 		start = time.Now()
 		var added int64
 		err := Diff(b.Context(), f.Repo, ids, func(c *Commit) error {
@@ -69,9 +70,10 @@ func BenchmarkDiff(b *testing.B) {
 		if err != nil || added < benchCommits {
 			b.Fatal(added, err)
 		}
-		own += time.Since(start)
+		own = min(own, time.Since(start))
 	}
-	b.ReportMetric(git.Seconds()/float64(b.N), "git-s/op")
+	b.ReportMetric(git.Seconds(), "git-s")
+	b.ReportMetric(own.Seconds(), "own-s")
 	b.ReportMetric(own.Seconds()/git.Seconds(), "times-git")
 }
 
