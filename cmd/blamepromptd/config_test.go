@@ -149,7 +149,11 @@ func TestSecretsHaveNoFlag(t *testing.T) {
 
 func TestDataDirectoryIsGuessed(t *testing.T) {
 	t.Parallel()
-	checkout := t.TempDir()
+	// The account of root's PostgreSQL must be able to enter a checkout.
+	checkout := clusterDir(t)
+	if err := os.Chmod(checkout, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	deep := filepath.Join(checkout, "cmd", "x")
 	if err := os.MkdirAll(deep, 0o755); err != nil {
 		t.Fatal(err)
