@@ -262,3 +262,26 @@ func TestOfUploadsAtOnceTheLastNumberIsCurrent(t *testing.T) {
 		t.Errorf("current notes (-last upload +current):\n%s", diff)
 	}
 }
+
+// The receipt's best body is one that cannot be read again: its content stays
+// what it was, and it is current no more.
+func TestAReceiptWhoseBodyIsGoneKeepsItsContentAndIsSuperseded(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t)
+	f.take("", "t1", true, store.Batch{Versions: []store.Version{step(1, "c1", "b1"), step(2, "c1", "b2")}, Tip: tip("c1", "b1"),
+		Bodies: []store.Body{body("c1", "b1", receipt("r1", 1, "1")), body("c1", "b2", receipt("r1", 1, "2"))}})
+	f.want(`SELECT id || ' ' || current || ' ' || cost_usd FROM receipts`, "r1 true 1")
+	err := f.db.Intake(ctx, f.src, func(in *store.Intake) error {
+		rows := store.NewRows(f.src, store.Batch{Versions: []store.Version{step(3, "c1", "")}, Tip: tip("c1", "")})
+		if err := in.Stage(ctx, rows); err != nil {
+			return err
+		}
+		return in.Merge(ctx, store.MergeOptions{TipVersion: step(25, "", "")}, func(context.Context, []store.BodyRef) error { return nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.want(`SELECT id || ' ' || current || ' ' || cost_usd FROM receipts`, "r1 false 1")
+	f.want(totalState, "1 0 1 1")
+}

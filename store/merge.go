@@ -109,6 +109,7 @@ func (in *Intake) mergeReceipts(ctx context.Context, reread Reread) error {
 		statement{"noting prompts before", sqlPrompts, nil},
 		statement{"pointing receipts", sqlPoint, nil},
 		statement{"writing receipts", sqlReceipts, nil},
+		statement{"marking receipts whose body is gone", sqlUnread, nil},
 		statement{"clearing files", sqlClearFiles, nil},
 		statement{"writing files", sqlFiles, nil},
 		statement{"noting prompts after", sqlPrompts, nil},
@@ -372,6 +373,13 @@ var sqlReceipts = `
 		ON CONFLICT (org_id, id) DO UPDATE SET (` + updateColumns + `) = (` + excludedColumns + `)
 		RETURNING r.id
 	) INSERT INTO stage_written SELECT id FROM written`
+
+// A body that could not be read again leaves the content as it was.
+const sqlUnread = `
+	UPDATE receipts r SET current = b.current, synced_at = now()
+	FROM stage_best b
+	WHERE r.org_id = @org AND r.id = b.receipt_id AND r.current <> b.current
+	  AND NOT EXISTS (SELECT FROM stage_written w WHERE w.receipt_id = b.receipt_id)`
 
 const sqlClearFiles = `
 	DELETE FROM receipt_files f USING stage_written w, stage_best b
