@@ -50,6 +50,28 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.pushed_commits_sum() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO pushed_days AS d (org_id, repo_id, day, commits, added, ai, human)
+        SELECT org_id, repo_id, day, count(*), sum(added), sum(ai), sum(human) FROM new_rows
+        GROUP BY org_id, repo_id, day ORDER BY 1, 2, 3
+        ON CONFLICT (org_id, repo_id, day) DO UPDATE
+        SET commits = d.commits + excluded.commits, added = d.added + excluded.added,
+            ai = d.ai + excluded.ai, human = d.human + excluded.human;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        UPDATE pushed_days d
+        SET commits = d.commits - o.commits, added = d.added - o.added, ai = d.ai - o.ai, human = d.human - o.human
+        FROM (SELECT org_id, repo_id, day, count(*) AS commits, sum(added) AS added, sum(ai) AS ai, sum(human) AS human
+              FROM old_rows GROUP BY org_id, repo_id, day) o
+        WHERE d.org_id = o.org_id AND d.repo_id = o.repo_id AND d.day = o.day;
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.receipt_repos_of_bodies() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -196,7 +218,8 @@ CREATE TABLE public.api_keys (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
     last_used_at timestamp with time zone,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    user_id uuid
 );
 
 CREATE TABLE public.attestations (
@@ -244,6 +267,21 @@ CREATE TABLE public.branch_refs (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.commit_statuses (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    state text NOT NULL,
+    description text NOT NULL,
+    decision_id uuid NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    posted text DEFAULT ''::text NOT NULL,
+    posted_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT commit_statuses_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'success'::text, 'failure'::text])))
+);
+
 CREATE TABLE public.commits (
     org_id uuid NOT NULL,
     repo_id uuid NOT NULL,
@@ -260,6 +298,53 @@ CREATE TABLE public.commits (
     bot boolean NOT NULL
 );
 
+CREATE TABLE public.decision_events (
+    org_id uuid NOT NULL,
+    decision_id uuid NOT NULL,
+    seq integer NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    event text NOT NULL,
+    state text NOT NULL,
+    principal text NOT NULL,
+    detail json
+);
+
+CREATE TABLE public.decision_inputs (
+    org_id uuid NOT NULL,
+    decision_id uuid NOT NULL,
+    push json NOT NULL,
+    input json NOT NULL
+);
+
+CREATE TABLE public.decisions (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    repo_id uuid NOT NULL,
+    repo text NOT NULL,
+    pusher text NOT NULL,
+    pusher_name text NOT NULL,
+    forge text NOT NULL,
+    via text NOT NULL,
+    refs json NOT NULL,
+    outcome text NOT NULL,
+    state text NOT NULL,
+    receipt_mode text NOT NULL,
+    due_at timestamp with time zone,
+    override text DEFAULT ''::text NOT NULL,
+    commits integer NOT NULL,
+    added bigint NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    verdict json NOT NULL,
+    late_verdict json,
+    judged_at timestamp with time zone,
+    took_us integer NOT NULL,
+    request_id text NOT NULL,
+    CONSTRAINT decisions_outcome_check CHECK ((outcome = ANY (ARRAY['accept'::text, 'warn'::text, 'pending'::text, 'refuse'::text]))),
+    CONSTRAINT decisions_state_check CHECK ((state = ANY (ARRAY['final'::text, 'pending'::text, 'held'::text, 'released'::text])))
+);
+
 CREATE TABLE public.findings (
     org_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -274,6 +359,46 @@ CREATE TABLE public.findings (
     message text NOT NULL,
     found_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT findings_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'error'::text])))
+);
+
+CREATE TABLE public.forge_connections (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    forge text NOT NULL,
+    api_url text NOT NULL,
+    owner text NOT NULL,
+    sealed bytea NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.grants (
+    org_id uuid NOT NULL,
+    subject text NOT NULL,
+    subject_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    permission text NOT NULL,
+    override boolean DEFAULT false NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT grants_permission_check CHECK ((permission = ANY (ARRAY['read'::text, 'write'::text]))),
+    CONSTRAINT grants_subject_check CHECK ((subject = ANY (ARRAY['user'::text, 'team'::text])))
+);
+
+CREATE TABLE public.holds (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    decision_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    pusher text NOT NULL,
+    commits text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    released_at timestamp with time zone,
+    released_by text DEFAULT ''::text NOT NULL,
+    release text DEFAULT ''::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE public.note_archives (
@@ -346,7 +471,30 @@ CREATE TABLE public.orgs (
     time_zone text DEFAULT 'UTC'::text NOT NULL,
     store_conversations boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    policy_revision bigint DEFAULT 0 NOT NULL,
     CONSTRAINT orgs_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text))
+);
+
+CREATE TABLE public.policies (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    name text NOT NULL,
+    version integer NOT NULL,
+    enabled boolean NOT NULL,
+    document json NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    removed_at timestamp with time zone
+);
+
+CREATE TABLE public.policy_versions (
+    org_id uuid NOT NULL,
+    policy_id uuid NOT NULL,
+    version integer NOT NULL,
+    document json NOT NULL,
+    change text NOT NULL,
+    author text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.prompts (
@@ -369,6 +517,42 @@ CREATE TABLE public.prompts (
     output_tokens bigint,
     cache_read_tokens bigint,
     cache_creation_tokens bigint
+);
+
+CREATE TABLE public.pushed_commits (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    decision_id uuid NOT NULL,
+    patch_id text NOT NULL,
+    author_email text NOT NULL,
+    added bigint NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    noted boolean NOT NULL,
+    day date NOT NULL,
+    pushed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.pushed_days (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    day date NOT NULL,
+    commits bigint DEFAULT 0 NOT NULL,
+    added bigint DEFAULT 0 NOT NULL,
+    ai bigint DEFAULT 0 NOT NULL,
+    human bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.pushed_prompts (
+    org_id uuid NOT NULL,
+    prompt_id uuid NOT NULL,
+    decision_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    user_email text NOT NULL,
+    day date NOT NULL,
+    cost_usd numeric NOT NULL,
+    pushed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.receipt_commits (
@@ -486,7 +670,33 @@ CREATE TABLE public.repos (
     fetch_failures integer DEFAULT 0 NOT NULL,
     fetch_error text DEFAULT ''::text NOT NULL,
     active_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT repos_object_format_check CHECK ((object_format = ANY (ARRAY['sha1'::text, 'sha256'::text])))
+    mode text DEFAULT 'advisory'::text NOT NULL,
+    receipt_mode text DEFAULT 'deferred'::text NOT NULL,
+    grace_seconds integer DEFAULT 900 NOT NULL,
+    gateway text DEFAULT 'off'::text NOT NULL,
+    forward_notes boolean DEFAULT true NOT NULL,
+    connection_id uuid,
+    forge_path text DEFAULT ''::text NOT NULL,
+    CONSTRAINT repos_gateway_check CHECK ((gateway = ANY (ARRAY['off'::text, 'hosted'::text, 'forwarding'::text]))),
+    CONSTRAINT repos_grace_seconds_check CHECK (((grace_seconds >= 0) AND (grace_seconds <= 604800))),
+    CONSTRAINT repos_mode_check CHECK ((mode = ANY (ARRAY['advisory'::text, 'enforcing'::text]))),
+    CONSTRAINT repos_object_format_check CHECK ((object_format = ANY (ARRAY['sha1'::text, 'sha256'::text]))),
+    CONSTRAINT repos_receipt_mode_check CHECK ((receipt_mode = ANY (ARRAY['deferred'::text, 'wait'::text, 'same-push'::text])))
+);
+
+CREATE TABLE public.reviews (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    patch_id text NOT NULL,
+    reviewer text NOT NULL,
+    name text NOT NULL,
+    approved boolean NOT NULL,
+    comment text DEFAULT ''::text NOT NULL,
+    principal text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT reviews_reviewer_check CHECK ((reviewer <> ''::text))
 );
 
 CREATE TABLE public.rollup_months (
@@ -507,6 +717,18 @@ CREATE TABLE public.rollup_months (
     CONSTRAINT rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'source'::text, 'user_model'::text])))
 );
 
+CREATE TABLE public.ssh_keys (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    fingerprint text NOT NULL,
+    public_key text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
 CREATE TABLE public.team_members (
     org_id uuid NOT NULL,
     team_id uuid NOT NULL,
@@ -521,6 +743,54 @@ CREATE TABLE public.teams (
     org_id uuid NOT NULL,
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.users (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    email text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    logins text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT users_email_check CHECK (((email = lower(email)) AND (email <> ''::text)))
+);
+
+CREATE TABLE public.violations (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    decision_id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    late boolean NOT NULL,
+    repo_id uuid NOT NULL,
+    repo text NOT NULL,
+    pusher text NOT NULL,
+    policy_id uuid NOT NULL,
+    policy_name text NOT NULL,
+    version integer NOT NULL,
+    rule text NOT NULL,
+    outcome text NOT NULL,
+    commit text NOT NULL,
+    waiver_id uuid,
+    finding json NOT NULL,
+    CONSTRAINT violations_outcome_check CHECK ((outcome = ANY (ARRAY['warn'::text, 'refuse'::text])))
+);
+
+CREATE TABLE public.waivers (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    policy_id uuid NOT NULL,
+    repo_id uuid,
+    pusher text DEFAULT ''::text NOT NULL,
+    commit text DEFAULT ''::text NOT NULL,
+    patch_id text DEFAULT ''::text NOT NULL,
+    reason text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    revoked_by text DEFAULT ''::text NOT NULL,
+    CONSTRAINT waivers_reason_check CHECK ((reason <> ''::text))
 );
 
 CREATE TABLE public.webhook_deliveries (
@@ -560,11 +830,32 @@ ALTER TABLE ONLY public.audit_log
 ALTER TABLE ONLY public.branch_refs
     ADD CONSTRAINT branch_refs_pkey PRIMARY KEY (org_id, repo_id, ref);
 
+ALTER TABLE ONLY public.commit_statuses
+    ADD CONSTRAINT commit_statuses_pkey PRIMARY KEY (org_id, repo_id, commit);
+
 ALTER TABLE ONLY public.commits
     ADD CONSTRAINT commits_pkey PRIMARY KEY (org_id, repo_id, commit);
 
+ALTER TABLE ONLY public.decision_events
+    ADD CONSTRAINT decision_events_pkey PRIMARY KEY (org_id, decision_id, seq);
+
+ALTER TABLE ONLY public.decision_inputs
+    ADD CONSTRAINT decision_inputs_pkey PRIMARY KEY (org_id, decision_id);
+
+ALTER TABLE ONLY public.decisions
+    ADD CONSTRAINT decisions_pkey PRIMARY KEY (org_id, id);
+
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.forge_connections
+    ADD CONSTRAINT forge_connections_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_pkey PRIMARY KEY (org_id, subject, subject_id, repo_id);
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (org_id, id);
 
 ALTER TABLE ONLY public.note_archives
     ADD CONSTRAINT note_archives_pkey PRIMARY KEY (org_id, repo_id, ref, tip);
@@ -587,8 +878,23 @@ ALTER TABLE ONLY public.orgs
 ALTER TABLE ONLY public.orgs
     ADD CONSTRAINT orgs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policies
+    ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_pkey PRIMARY KEY (org_id, policy_id, version);
+
 ALTER TABLE ONLY public.prompts
     ADD CONSTRAINT prompts_pkey PRIMARY KEY (org_id, prompt_id);
+
+ALTER TABLE ONLY public.pushed_commits
+    ADD CONSTRAINT pushed_commits_pkey PRIMARY KEY (org_id, repo_id, commit);
+
+ALTER TABLE ONLY public.pushed_days
+    ADD CONSTRAINT pushed_days_pkey PRIMARY KEY (org_id, repo_id, day);
+
+ALTER TABLE ONLY public.pushed_prompts
+    ADD CONSTRAINT pushed_prompts_pkey PRIMARY KEY (org_id, prompt_id);
 
 ALTER TABLE ONLY public.receipt_commits
     ADD CONSTRAINT receipt_commits_pkey PRIMARY KEY (org_id, receipt_id, repo_id, ref, commit, blob);
@@ -608,11 +914,17 @@ ALTER TABLE ONLY public.repos
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.reviews
+    ADD CONSTRAINT reviews_pkey PRIMARY KEY (org_id, id);
+
 ALTER TABLE ONLY public.rollup_months
     ADD CONSTRAINT rollup_months_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
 
 ALTER TABLE ONLY public.rollups
     ADD CONSTRAINT rollups_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
+
+ALTER TABLE ONLY public.ssh_keys
+    ADD CONSTRAINT ssh_keys_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.team_members
     ADD CONSTRAINT team_members_pkey PRIMARY KEY (org_id, team_id, email);
@@ -622,6 +934,18 @@ ALTER TABLE ONLY public.teams
 
 ALTER TABLE ONLY public.teams
     ADD CONSTRAINT teams_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_org_id_email_key UNIQUE (org_id, email);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.violations
+    ADD CONSTRAINT violations_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.waivers
+    ADD CONSTRAINT waivers_pkey PRIMARY KEY (org_id, id);
 
 ALTER TABLE ONLY public.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (org_id, forge, delivery_id);
@@ -633,15 +957,43 @@ CREATE INDEX api_keys_org ON public.api_keys USING btree (org_id, created_at);
 
 CREATE INDEX audit_log_time ON public.audit_log USING btree (org_id, at DESC);
 
+CREATE INDEX commit_statuses_unposted ON public.commit_statuses USING btree (org_id, repo_id, changed_at) WHERE (posted <> state);
+
 CREATE INDEX commits_by_id ON public.commits USING btree (org_id, commit);
+
+CREATE INDEX decisions_due ON public.decisions USING btree (due_at) WHERE (state = 'pending'::text);
+
+CREATE INDEX decisions_outcome ON public.decisions USING btree (org_id, outcome, id DESC);
+
+CREATE INDEX decisions_pusher ON public.decisions USING btree (org_id, pusher, id DESC);
+
+CREATE INDEX decisions_repo ON public.decisions USING btree (org_id, repo_id, id DESC);
+
+CREATE INDEX decisions_waiting ON public.decisions USING btree (org_id, repo_id, id) WHERE (state = ANY (ARRAY['pending'::text, 'held'::text]));
 
 CREATE INDEX findings_commit ON public.findings USING btree (org_id, repo_id, commit);
 
 CREATE INDEX findings_repo ON public.findings USING btree (org_id, repo_id, found_at DESC, id);
 
+CREATE UNIQUE INDEX forge_connections_owner ON public.forge_connections USING btree (org_id, forge, api_url, owner) WHERE (revoked_at IS NULL);
+
+CREATE UNIQUE INDEX holds_active ON public.holds USING btree (org_id, repo_id, ref, pusher, decision_id) WHERE (released_at IS NULL);
+
+CREATE INDEX holds_decision ON public.holds USING btree (org_id, decision_id);
+
 CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
 
+CREATE UNIQUE INDEX policies_name ON public.policies USING btree (org_id, name) WHERE (removed_at IS NULL);
+
 CREATE INDEX prompts_session ON public.prompts USING btree (org_id, provider, session_id);
+
+CREATE INDEX pushed_commits_decision ON public.pushed_commits USING btree (org_id, decision_id);
+
+CREATE INDEX pushed_commits_patch ON public.pushed_commits USING btree (org_id, repo_id, patch_id) WHERE (patch_id <> ''::text);
+
+CREATE INDEX pushed_prompts_age ON public.pushed_prompts USING btree (pushed_at);
+
+CREATE INDEX pushed_prompts_day ON public.pushed_prompts USING btree (org_id, day);
 
 CREATE INDEX receipt_commits_commit ON public.receipt_commits USING btree (org_id, commit);
 
@@ -671,6 +1023,10 @@ CREATE INDEX receipts_user_name ON public.receipts USING btree (org_id, lower(us
 
 CREATE INDEX repos_url_key ON public.repos USING btree (org_id, url_key) WHERE (removed_at IS NULL);
 
+CREATE INDEX reviews_commit ON public.reviews USING btree (org_id, repo_id, commit);
+
+CREATE INDEX reviews_patch ON public.reviews USING btree (org_id, repo_id, patch_id) WHERE (patch_id <> ''::text);
+
 CREATE INDEX rollup_months_users ON public.rollup_months USING btree (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd) WHERE (dimension = 'user'::text);
 
 CREATE INDEX rollups_all ON public.rollups USING btree (org_id, day, repo_id) INCLUDE (receipts, cost_usd) WHERE (dimension = 'all'::text);
@@ -678,6 +1034,20 @@ CREATE INDEX rollups_all ON public.rollups USING btree (org_id, day, repo_id) IN
 CREATE INDEX rollups_day ON public.rollups USING btree (org_id, dimension, day);
 
 CREATE INDEX rollups_users ON public.rollups USING btree (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd) WHERE (dimension = 'user'::text);
+
+CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint) WHERE (revoked_at IS NULL);
+
+CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (org_id, user_id, created_at);
+
+CREATE INDEX users_logins ON public.users USING gin (logins);
+
+CREATE INDEX violations_decision ON public.violations USING btree (org_id, decision_id);
+
+CREATE INDEX violations_policy ON public.violations USING btree (org_id, policy_id, id DESC);
+
+CREATE INDEX violations_repo ON public.violations USING btree (org_id, repo_id, id DESC);
+
+CREATE INDEX waivers_policy ON public.waivers USING btree (org_id, policy_id, expires_at) WHERE (revoked_at IS NULL);
 
 CREATE INDEX webhook_deliveries_time ON public.webhook_deliveries USING btree (org_id, received_at DESC);
 
@@ -688,6 +1058,12 @@ CREATE TRIGGER prompts_rollup_delete AFTER DELETE ON public.prompts REFERENCING 
 CREATE TRIGGER prompts_rollup_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_rollup();
 
 CREATE TRIGGER prompts_rollup_update AFTER UPDATE ON public.prompts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_rollup();
+
+CREATE TRIGGER pushed_commits_sum_delete AFTER DELETE ON public.pushed_commits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.pushed_commits_sum();
+
+CREATE TRIGGER pushed_commits_sum_insert AFTER INSERT ON public.pushed_commits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.pushed_commits_sum();
+
+CREATE TRIGGER pushed_commits_sum_update AFTER UPDATE ON public.pushed_commits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.pushed_commits_sum();
 
 CREATE TRIGGER receipt_repos_body_delete AFTER DELETE ON public.receipt_commits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_bodies();
 
@@ -708,8 +1084,32 @@ CREATE TRIGGER receipts_rollup_update AFTER UPDATE ON public.receipts REFERENCIN
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.forge_connections
+    ADD CONSTRAINT forge_connections_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.policies
+    ADD CONSTRAINT policies_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES public.policies(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.repos
+    ADD CONSTRAINT repos_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.forge_connections(id);
+
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ssh_keys
+    ADD CONSTRAINT ssh_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ssh_keys
+    ADD CONSTRAINT ssh_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.team_members
     ADD CONSTRAINT team_members_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
@@ -719,6 +1119,12 @@ ALTER TABLE ONLY public.team_members
 
 ALTER TABLE ONLY public.teams
     ADD CONSTRAINT teams_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.waivers
+    ADD CONSTRAINT waivers_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES public.policies(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.webhook_secrets
     ADD CONSTRAINT webhook_secrets_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
