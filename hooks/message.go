@@ -63,6 +63,14 @@ type Answer struct {
 	// OverrideOption, and Waiver whom to ask for a waiver.
 	Override bool   `json:"override,omitempty"`
 	Waiver   string `json:"waiver,omitempty"`
+	// Quiet says that an accepted push needs no text: what is awaited concerns no
+	// commit that shows an agent's hand.
+	Quiet bool `json:"quiet,omitempty"`
+	// Retry is the command that brings what was missing; empty where none does.
+	Retry string `json:"retry,omitempty"`
+	// WaitMS asks the hook to look for the notes of the push for so many
+	// milliseconds and then to ask again, with Push.Waited; nothing was decided.
+	WaitMS int `json:"wait_ms,omitempty"`
 }
 
 // OverrideOption is the push option that gives the reason to accept a push

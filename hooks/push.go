@@ -50,6 +50,8 @@ type Push struct {
 	Unmeasured int `json:"unmeasured,omitempty"`
 	// UnreadNotes says that notes of Commits may exist that are not in Notes.
 	UnreadNotes bool `json:"unread_notes,omitempty"`
+	// Waited says that the hook has looked for notes as long as it was asked to.
+	Waited bool `json:"waited,omitempty"`
 }
 
 // Ref is one ref update.
@@ -65,7 +67,13 @@ type Ref struct {
 	// Commit is what an annotated tag in New stands for; empty when New is the
 	// commit itself, or the tag is of something else.
 	Commit gitcmd.OID `json:"commit,omitempty"`
+	// Abandoned are commits that Old reaches and no ref does after the push, at
+	// most MaxAbandoned: what a forced update or a deletion leaves behind.
+	Abandoned []gitcmd.OID `json:"abandoned,omitempty"`
 }
+
+// MaxAbandoned bounds Ref.Abandoned.
+const MaxAbandoned = 1000
 
 // Commit is one new commit.
 type Commit struct {

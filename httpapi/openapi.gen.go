@@ -226,6 +226,7 @@ func (e RepoObjectFormat) Valid() bool {
 // Defines values for Scope.
 const (
 	Admin  Scope = "admin"
+	Hook   Scope = "hook"
 	Ingest Scope = "ingest"
 	Read   Scope = "read"
 	Write  Scope = "write"
@@ -235,6 +236,8 @@ const (
 func (e Scope) Valid() bool {
 	switch e {
 	case Admin:
+		return true
+	case Hook:
 		return true
 	case Ingest:
 		return true

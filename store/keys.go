@@ -58,7 +58,7 @@ func (tx *Tx) createKey(ctx context.Context, by access.Principal, in NewKey) (Ke
 		return Key{}, "", &InvalidError{"name", "give 1 to 200 characters that say what the key is for"}
 	}
 	if len(in.Scopes) == 0 {
-		return Key{}, "", &InvalidError{"scopes", "give one or more of ingest, read, write, admin"}
+		return Key{}, "", &InvalidError{"scopes", "give one or more of ingest, hook, read, write, admin"}
 	}
 	var raw [32]byte
 	rand.Read(raw[:])

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"notes/ingest":            {"notes", "notes/gitcmd", "notes/lines", "notes/mirror", "notes/price", "policy/access", "store"},
 	"hooks":                   {"notes", "notes/gitcmd", "policy", "policy/push"},
 	"hooks/forge":             {},
-	"hooks/enforce":           {"hooks", "notes", "notes/gitcmd", "policy", "policy/access", "policy/push", "store"},
+	"hooks/enforce":           {"hooks", "notes", "notes/gitcmd", "notes/lines", "notes/price", "policy", "policy/access", "policy/push", "store"},
 	"hooks/gateway":           {"hooks", "notes", "notes/gitcmd", "notes/mirror", "policy", "policy/access", "policy/push", "store"},
 	"httpapi/respond":         {"store"},
 	"httpapi/report":          {"httpapi/respond", "store"},

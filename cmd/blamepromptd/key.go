@@ -60,7 +60,7 @@ func newKeyCreate(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"read"}, "What the key may do: ingest, read, write, admin")
+	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"read"}, "What the key may do: ingest, hook, read, write, admin")
 	cmd.Flags().DurationVar(&expires, "expires", 0, "How long the key is valid, such as 2160h (default: for ever)")
 	return cmd
 }

@@ -14,17 +14,19 @@ import (
 // Scope is a permission that an API key carries.
 type Scope string
 
-// Admin includes every other scope; Write includes Read; Ingest stands alone,
-// so that a key on a laptop can add receipts and see nothing.
+// Admin includes every other scope; Write includes Read; Ingest and Hook stand
+// alone, so that a key on a laptop can add receipts, and one on a git server
+// have pushes judged, and see nothing.
 const (
 	Ingest Scope = "ingest"
+	Hook   Scope = "hook"
 	Read   Scope = "read"
 	Write  Scope = "write"
 	Admin  Scope = "admin"
 )
 
 // Scopes are all scopes in the order in which they are shown.
-var Scopes = []Scope{Ingest, Read, Write, Admin}
+var Scopes = []Scope{Ingest, Hook, Read, Write, Admin}
 
 // ParseScopes reads scope names. The error names the unknown one and lists
 // those that exist.
@@ -33,14 +35,14 @@ func ParseScopes(names []string) ([]Scope, error) {
 	for _, name := range names {
 		scope := Scope(strings.TrimSpace(name))
 		if !slices.Contains(Scopes, scope) {
-			return nil, fmt.Errorf("scope %q is unknown: use one or more of ingest, read, write, admin", name)
+			return nil, fmt.Errorf("scope %q is unknown: use one or more of ingest, hook, read, write, admin", name)
 		}
 		if !slices.Contains(scopes, scope) {
 			scopes = append(scopes, scope)
 		}
 	}
 	if len(scopes) == 0 {
-		return nil, fmt.Errorf("no scope given: use one or more of ingest, read, write, admin")
+		return nil, fmt.Errorf("no scope given: use one or more of ingest, hook, read, write, admin")
 	}
 	return scopes, nil
 }
@@ -51,6 +53,9 @@ type Principal struct {
 	// Name identifies the principal in the audit log: "key:<id>", "cli", "daemon".
 	Name   string
 	Scopes []Scope
+	// User is the e-mail address of the person who acts, in lower case; empty for
+	// machines and for the command line.
+	User string
 	// RequestID ties what was done to the request that asked for it.
 	RequestID string
 }

@@ -9,9 +9,10 @@ func TestAllowFollowsTheScopes(t *testing.T) {
 	t.Parallel()
 	allowed := map[Scope]string{
 		Ingest: "ingest",
+		Hook:   "hook",
 		Read:   "read",
 		Write:  "read write",
-		Admin:  "ingest read write admin",
+		Admin:  "ingest hook read write admin",
 	}
 	for have, needs := range allowed {
 		for _, need := range Scopes {
