@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"policy/access":           {},
 	"policy/push":             {},
 	"policy":                  {"notes", "policy/push"},
-	"store":                   {"migrations", "notes", "notes/gitcmd", "notes/price", "policy", "policy/access"},
+	"store":                   {"migrations", "notes", "notes/gitcmd", "notes/price", "policy", "policy/access", "policy/push"},
 	"store/pglocal":           {},
 	"store/queue":             {"store"},
 	"store/storetest":         {"migrations", "policy/access", "store", "store/pglocal"},
