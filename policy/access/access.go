@@ -79,3 +79,20 @@ func (p Principal) Allow(need Scope) bool {
 	}
 	return false
 }
+
+// Permission is what a grant lets a user do with a repository through the
+// gateway. Writing includes reading.
+type Permission string
+
+// The permissions.
+const (
+	ReadRepo  Permission = "read"
+	WriteRepo Permission = "write"
+)
+
+// Grants add up to what somebody may do with one repository.
+type Grants struct {
+	Read, Write bool
+	// Override is the right to go ahead with a push that policies refuse.
+	Override bool
+}

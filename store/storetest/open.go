@@ -59,3 +59,13 @@ func MustKey(t testing.TB, db *store.DB, org store.Org, scopes ...access.Scope) 
 	}
 	return secret
 }
+
+// MustUser adds a person with accounts at forges.
+func MustUser(t testing.TB, db *store.DB, org store.Org, email string, logins ...string) store.User {
+	t.Helper()
+	user, err := db.CreateUser(context.Background(), access.CLI(org.ID), store.NewUser{Email: email, Logins: logins})
+	if err != nil {
+		t.Fatalf("adding the user %s: %v", email, err)
+	}
+	return user
+}
