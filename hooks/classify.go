@@ -223,6 +223,10 @@ func (c *collection) findInitial(ctx context.Context) error {
 	if !rooted || !slices.ContainsFunc(c.push.Refs, created) {
 		return nil
 	}
+	if c.preview {
+		c.push.Initial = len(c.known) == 0
+		return nil
+	}
 	out, err := c.repo.Command(ctx, "for-each-ref", "--count=1", "--format=%(refname)", "refs/heads/").Output(64 << 10)
 	if err != nil {
 		return err

@@ -51,9 +51,12 @@ var ErrIncomplete = errors.New("history of the push is incomplete")
 //
 // The error is ErrIncomplete, that of ctx, or what git said.
 func Collect(ctx context.Context, repo *gitcmd.Repo, updates []Update, env Environment, limits Limits) (Push, error) {
+	return newCollection(env.Quarantine.within(repo), updates, limits.orDefaults()).collect(ctx, env)
+}
+
+func (c *collection) collect(ctx context.Context, env Environment) (Push, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := newCollection(env.Quarantine.within(repo), updates, limits.orDefaults())
 	c.push.Environment = env
 	if err := c.readBoundary(env.Quarantine.Shallow); err != nil {
 		return Push{}, err
@@ -95,6 +98,10 @@ type collection struct {
 	// boundary are the commits at which shallow history ends.
 	boundary map[gitcmd.OID]bool
 	push     Push
+	// preview says that the repository is the one that pushes; known is then what
+	// the other one has.
+	preview bool
+	known   []gitcmd.OID
 
 	// commits are newest first; index is the place of each. Both are complete
 	// when listed is closed.
@@ -184,7 +191,11 @@ func isNotesRef(ref string) bool { return strings.HasPrefix(ref, "refs/notes/") 
 // list reads the new commits and feeds those to measure.
 func (c *collection) list(ctx context.Context, diffs *feed) error {
 	fed, text := 0, c.limits.Text
-	return c.repo.NewCommits(ctx, c.tips(), c.limits.Commits+1, func(commit *gitcmd.Commit) error {
+	commits := c.repo.NewCommits
+	if c.preview {
+		commits = c.commitsBeyond
+	}
+	return commits(ctx, c.tips(), c.limits.Commits+1, func(commit *gitcmd.Commit) error {
 		if len(c.commits) == c.limits.Commits {
 			c.more = true
 			return nil

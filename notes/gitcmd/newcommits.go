@@ -18,6 +18,14 @@ func (r *Repo) WithShallow(file string) *Repo {
 	return &shallow
 }
 
+// WithoutCheckout returns the repository as if nothing were checked out: no
+// attribute of an index or of files in a work tree has a say in diffs.
+func (r *Repo) WithoutCheckout() *Repo {
+	bare := *r
+	bare.env = append(slices.Clone(r.env), "GIT_INDEX_FILE=/nonexistent/index")
+	return &bare
+}
+
 // NewCommits hands the commits that tips reach and no ref outside of
 // refs/notes/ does to fn, newest first as far as commit times are true, at most
 // limit of them, each with its message. Notes refs hide nothing, so that a
@@ -26,16 +34,28 @@ func (r *Repo) WithShallow(file string) *Repo {
 // walk and is returned as it is. ErrMissingObject means that history is
 // incomplete.
 func (r *Repo) NewCommits(ctx context.Context, tips []OID, limit int, fn func(*Commit) error) error {
+	return r.newCommits(ctx, tips, nil, limit, fn, "--not", "--exclude=refs/notes/*", "--all")
+}
+
+// CommitsBeyond hands the commits that tips reach and known do not to fn,
+// whatever refs there are, and is otherwise as NewCommits. With known from the
+// refs of a remote it tells what a push to that remote would bring.
+func (r *Repo) CommitsBeyond(ctx context.Context, tips, known []OID, limit int, fn func(*Commit) error) error {
+	return r.newCommits(ctx, tips, known, limit, fn)
+}
+
+func (r *Repo) newCommits(ctx context.Context, tips, known []OID, limit int, fn func(*Commit) error, hidden ...string) error {
 	if len(tips) == 0 || limit <= 0 {
 		return nil
 	}
-	revisions, err := writeRevisions(tips, nil)
+	revisions, err := writeRevisions(tips, known)
 	if err != nil {
 		return fmt.Errorf("reading new commits: %w", err)
 	}
-	c := r.Command(ctx, "log", "--stdin", "-z", "--encoding=UTF-8", "--no-color", "--no-show-signature",
-		"--no-mailmap", "--no-decorate", "--no-notes", "--no-patch", "--max-count="+strconv.Itoa(limit),
-		"--format=tformat:"+logFormat+"%x00%B", "--not", "--exclude=refs/notes/*", "--all")
+	args := []string{"log", "--stdin", "-z", "--encoding=UTF-8", "--no-color", "--no-show-signature",
+		"--no-mailmap", "--no-decorate", "--no-notes", "--no-patch", "--max-count=" + strconv.Itoa(limit),
+		"--format=tformat:" + logFormat + "%x00%B"}
+	c := r.Command(ctx, append(args, hidden...)...)
 	c.Stdin = strings.NewReader(revisions)
 	err = c.Stream(func(out io.Reader) error { return readCommits(newTokens(out), fn) })
 	return unwrapCallback(err, "reading new commits of "+r.dir)

@@ -57,6 +57,27 @@ func TestNewCommits(t *testing.T) {
 	}
 }
 
+func TestCommitsBeyond(t *testing.T) {
+	t.Parallel()
+	f := gittest.New(t)
+	commits := f.Commits("refs/heads/main", 4)
+	var got []gitcmd.OID
+	add := func(c *gitcmd.Commit) error {
+		got = append(got, c.OID)
+		return nil
+	}
+	if err := f.Repo.CommitsBeyond(t.Context(), commits[3:], commits[:2], 10, add); err != nil {
+		t.Fatal(err)
+	}
+	if want := []gitcmd.OID{commits[3], commits[2]}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	got = nil
+	if err := f.Repo.CommitsBeyond(t.Context(), commits[3:], nil, 3, add); err != nil || len(got) != 3 {
+		t.Errorf("nothing known, limit 3: got %v, %v", got, err)
+	}
+}
+
 func TestNewCommitsOfIncompleteHistory(t *testing.T) {
 	t.Parallel()
 	f := gittest.New(t)
