@@ -93,7 +93,7 @@ func (s *server) SyncRepo(ctx context.Context, in SyncRepoRequestObject) (SyncRe
 	if err != nil {
 		return nil, err
 	}
-	if row.RemoteURL == nil || row.RemovedAt != nil {
+	if !row.Fetched() {
 		return nil, &respond.Problem{Status: http.StatusConflict, Code: "not_fetched",
 			Detail: "This repository has no remote or was removed, so there is nothing to fetch."}
 	}

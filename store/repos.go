@@ -31,7 +31,34 @@ type Repo struct {
 	FetchFailures  int
 	FetchError     string
 	ActiveAt       time.Time
+	Gateway        Gateway
+	// ForwardNotes sends merged notes to the remote of a forwarding repository.
+	ForwardNotes bool
 }
+
+// Gateway says whether the SSH gateway serves a repository.
+type Gateway string
+
+// A hosted repository is kept by the gateway itself; a forwarding one sends
+// every push on to its remote before it is accepted.
+const (
+	GatewayOff        Gateway = "off"
+	GatewayHosted     Gateway = "hosted"
+	GatewayForwarding Gateway = "forwarding"
+)
+
+func (g Gateway) known() bool {
+	return g == GatewayOff || g == GatewayHosted || g == GatewayForwarding
+}
+
+// Fetched reports whether there is something to fetch the repository from: a
+// remote, or the gateway's own copy.
+func (r *Repo) Fetched() bool {
+	return r.RemovedAt == nil && (r.RemoteURL != nil || r.Gateway != GatewayOff)
+}
+
+// fetched is Repo.Fetched in SQL.
+const fetched = `removed_at IS NULL AND (remote_url IS NOT NULL OR gateway <> 'off')`
 
 // NewRepo says what to register.
 type NewRepo struct {
@@ -47,29 +74,34 @@ type NewRepo struct {
 	NotesRefs []string
 	// NotesOnly leaves the branches unmirrored.
 	NotesOnly bool
+	// Gateway is empty for GatewayOff. A hosted repository has no remote, a
+	// forwarding one needs it.
+	Gateway Gateway
 }
 
 const repoColumns = `id, org_id, name, remote_url, notes_refs, fetch_heads, default_branch, object_format,
-	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at`
+	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at, gateway, forward_notes`
 
 // CreateRepo registers a repository. One that was removed, or that so far only
 // the API fed, is taken up again under its old id with all that it holds.
 func (db *DB) CreateRepo(ctx context.Context, by access.Principal, in NewRepo) (Repo, error) {
-	if err := checkRepoName(in.Name); err != nil {
+	if err := errors.Join(checkRepoName(in.Name), in.checkGateway()); err != nil {
 		return Repo{}, err
 	}
 	var repo Repo
 	err := db.InTx(ctx, func(tx *Tx) (err error) {
 		repo, err = collectOne[Repo](ctx, tx, "registering repository "+in.Name, `
-			INSERT INTO repos AS r (id, org_id, name, remote_url, url_key, notes_refs, fetch_heads)
+			INSERT INTO repos AS r (id, org_id, name, remote_url, url_key, notes_refs, fetch_heads, gateway)
 			VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''),
-			        coalesce($6, ARRAY['refs/notes/blameprompt', 'refs/notes/ai']), $7)
+			        coalesce($6, ARRAY['refs/notes/blameprompt', 'refs/notes/ai']), $7, $8)
 			ON CONFLICT (org_id, name) DO UPDATE
 			SET remote_url = excluded.remote_url, url_key = excluded.url_key, notes_refs = excluded.notes_refs,
-			    fetch_heads = excluded.fetch_heads, removed_at = NULL, fetch_failures = 0, fetch_error = '', active_at = now()
-			WHERE r.removed_at IS NOT NULL OR (r.remote_url IS NULL AND excluded.remote_url IS NOT NULL)
+			    fetch_heads = excluded.fetch_heads, gateway = excluded.gateway, removed_at = NULL, fetch_failures = 0,
+			    fetch_error = '', active_at = now()
+			WHERE r.removed_at IS NOT NULL OR (r.remote_url IS NULL AND r.gateway = 'off'
+			      AND (excluded.remote_url IS NOT NULL OR excluded.gateway <> 'off'))
 			RETURNING `+repoColumns,
-			newID(), by.Org, in.Name, in.RemoteURL, in.URLKey, in.NotesRefs, !in.NotesOnly)
+			newID(), by.Org, in.Name, in.RemoteURL, in.URLKey, in.NotesRefs, !in.NotesOnly, in.Gateway)
 		if errors.Is(err, ErrNotFound) {
 			return ErrConflict
 		}
@@ -79,9 +111,24 @@ func (db *DB) CreateRepo(ctx context.Context, by access.Principal, in NewRepo) (
 		if err := tx.setCredential(ctx, repo.ID, in.User, in.Secret); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, by, "repo.add", in.Name, map[string]any{"url": in.RemoteURL, "notes_refs": repo.NotesRefs})
+		return tx.Audit(ctx, by, "repo.add", in.Name, map[string]any{"url": in.RemoteURL, "notes_refs": repo.NotesRefs, "gateway": repo.Gateway})
 	})
 	return repo, err
+}
+
+func (in *NewRepo) checkGateway() error {
+	if in.Gateway == "" {
+		in.Gateway = GatewayOff
+	}
+	switch {
+	case !in.Gateway.known():
+		return &InvalidError{"gateway", "give off, hosted or forwarding"}
+	case in.Gateway == GatewayHosted && in.RemoteURL != "":
+		return &InvalidError{"gateway", "a hosted repository is kept here: leave its URL out, or give forwarding"}
+	case in.Gateway == GatewayForwarding && in.RemoteURL == "":
+		return &InvalidError{"gateway", "a forwarding repository needs the URL of its remote"}
+	}
+	return nil
 }
 
 func checkRepoName(name string) error {
@@ -185,7 +232,7 @@ func (db *DB) ReposByURLKey(ctx context.Context, org uuid.UUID, keys []string) (
 func (db *DB) FetchStarted(ctx context.Context, org, repo uuid.UUID) (Repo, error) {
 	return collectOne[Repo](ctx, db.pool, "noting the start of a fetch", `
 		UPDATE repos SET fetch_started_at = clock_timestamp()
-		WHERE org_id = $1 AND id = $2 AND removed_at IS NULL AND remote_url IS NOT NULL RETURNING `+repoColumns, org, repo)
+		WHERE org_id = $1 AND id = $2 AND `+fetched+` RETURNING `+repoColumns, org, repo)
 }
 
 // Fetched is the outcome of a fetch.
@@ -219,7 +266,7 @@ func (db *DB) FetchEnded(ctx context.Context, org, repo uuid.UUID, out Fetched) 
 func (db *DB) ReposDue(ctx context.Context, active, idle, idleAfter time.Duration) ([]Repo, error) {
 	return collect[Repo](ctx, db.pool, "finding repositories to sweep", `
 		SELECT `+repoColumns+` FROM repos
-		WHERE removed_at IS NULL AND remote_url IS NOT NULL
+		WHERE `+fetched+`
 		  AND coalesce(fetch_started_at, '-infinity') < now() - CASE
 			WHEN fetch_failures > 0 THEN least($2::interval, $1::interval * power(2, least(fetch_failures, 20)))
 			WHEN active_at > now() - $3::interval THEN $1::interval

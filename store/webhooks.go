@@ -153,7 +153,7 @@ func (tx *Tx) pushedRepos(ctx context.Context, org uuid.UUID, d Delivery) ([]Rep
 	return collect[Repo](ctx, tx, "finding pushed repositories", `
 		WITH known AS (
 			SELECT *, url_key = ANY($2::text[]) AS addressed FROM repos
-			WHERE org_id = $1 AND removed_at IS NULL AND remote_url IS NOT NULL
+			WHERE org_id = $1 AND `+fetched+`
 			  AND (url_key = ANY($2::text[]) OR name = nullif($3, '')))
 		SELECT `+repoColumns+` FROM known
 		WHERE addressed OR NOT EXISTS (SELECT FROM known WHERE addressed) ORDER BY id`, org, d.URLKeys, d.Name)

@@ -126,7 +126,7 @@ func newRepoSync(a *app) *cobra.Command {
 		Args:  exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, _ access.Principal, repo store.Repo) error {
-				if repo.RemovedAt != nil || repo.RemoteURL == nil {
+				if !repo.Fetched() {
 					return fmt.Errorf("repository %q has no remote to fetch from; see \"blamepromptd repo add\"", args[0])
 				}
 				return a.syncRepo(ctx, s, repo, noWait)
@@ -196,7 +196,7 @@ func fetchState(r store.Repo) string {
 	switch {
 	case r.RemovedAt != nil:
 		return "removed"
-	case r.RemoteURL == nil:
+	case !r.Fetched():
 		return "api only"
 	case r.FetchFailures > 0:
 		return "failing"

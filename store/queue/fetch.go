@@ -66,7 +66,7 @@ func (s repoState) busyWait() time.Duration {
 
 func (q *Queue) readState(ctx context.Context, org, repo uuid.UUID) (repoState, error) {
 	rows, err := q.cfg.DB.Pool().Query(ctx, `
-		SELECT clock_timestamp() AS now, removed_at IS NOT NULL OR remote_url IS NULL AS gone,
+		SELECT clock_timestamp() AS now, removed_at IS NOT NULL OR remote_url IS NULL AND gateway = 'off' AS gone,
 			coalesce(fetch_started_at, 'epoch') AS started, coalesce(fetched_at, 'epoch') AS ended,
 			fetch_failures AS failures
 		FROM repos WHERE org_id = $1 AND id = $2`, org, repo)
