@@ -40,10 +40,11 @@ var allowed = map[string][]string{
 	"httpapi/auth":            {"httpapi/respond", "policy/access", "store"},
 	"httpapi": {"hooks", "hooks/enforce", "hooks/forge", "httpapi/...", "notes", "notes/ingest", "notes/mirror",
 		"policy", "policy/access", "policy/push", "store", "store/queue"},
-	"ui":                         {"httpapi/auth", "httpapi/report", "httpapi/respond", "notes", "policy", "policy/access", "policy/push", "store"},
-	"cmd/blamepromptd":           {"..."},
-	"cmd/blameprompt-hook":       {"hooks", "notes", "notes/gitcmd", "policy", "policy/push"},
-	"cmd/blameprompt-enterprise": {"..."},
+	"ui":                          {"httpapi/auth", "httpapi/report", "httpapi/respond", "notes", "policy", "policy/access", "policy/push", "store"},
+	"cmd/blamepromptd":            {"..."},
+	"cmd/blamepromptd/daemontest": {"store/storetest"},
+	"cmd/blameprompt-hook":        {"hooks", "notes", "notes/gitcmd", "policy", "policy/push"},
+	"cmd/blameprompt-enterprise":  {"..."},
 }
 
 // pgxOwner is the only part of the tree that speaks to PostgreSQL.
