@@ -55,6 +55,10 @@ var probes = map[string]probe{
 	"listRepos":    {fixed("/api/v1/repos"), nil, 200},
 	"addRepo":      {fixed("/api/v1/repos"), map[string]any{"name": "fetched", "url": "https://git.example.com/mine.git"}, 201},
 	"getRepo":      {func(th things) string { return "/api/v1/repos/" + th.repo }, nil, 404},
+	"updateRepo":   {func(th things) string { return "/api/v1/repos/" + th.repo }, map[string]any{"mode": "enforcing"}, 404},
+	"checkHook":    {fixed("/api/v1/hook?repo=fetched"), nil, 200},
+	"judgePush":    {fixed("/api/v1/hook/push"), aPush, 200},
+	"reportPush":   {fixed("/api/v1/hook/received"), aPush, 204},
 	"removeRepo":   {func(th things) string { return "/api/v1/repos/" + th.repo }, nil, 404},
 	"syncRepo":     {func(th things) string { return "/api/v1/repos/" + th.repo + "/sync" }, nil, 404},
 	"getCommit": {func(th things) string { return "/api/v1/repos/" + th.repo + "/commits/" + th.commit }, nil,
@@ -120,7 +124,7 @@ func TestNoOperationAnswersAKeyOfTooLittleScope(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	th := w.makeThings()
-	keys := map[string]string{"ingest": w.ingest, "read": w.read, "write": w.write}
+	keys := map[string]string{"ingest": w.ingest, "hook": w.hook, "read": w.read, "write": w.write}
 	for id, op := range w.operations() {
 		p, ok := probes[id]
 		if !ok {

@@ -72,6 +72,9 @@ func (s *server) identify(op *operation, r *http.Request) (*http.Request, error)
 	if op.need.public {
 		return r, nil
 	}
+	if local, ok := r.Context().Value(peerKey{}).(peer); ok {
+		return s.identifyPeer(local, op, r)
+	}
 	p, err := s.guard.Authenticate(r)
 	if err != nil {
 		return r, err

@@ -38,29 +38,31 @@ type world struct {
 	db      *store.DB
 	srv     *httptest.Server
 	spec    *openapi3.T
+	api     *httpapi.API
 	fetches *demands
+	judge   *judge
 	log     *syncBuffer
 	org     store.Org
 	// Keys of org by scope, and one that may do everything in another.
-	admin, write, read, ingest string
-	foreign                    store.Org
-	foreignAdmin               string
+	admin, write, read, ingest, hook string
+	foreign                          store.Org
+	foreignAdmin                     string
 }
 
 func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 	t.Helper()
-	w := &world{t: t, db: storetest.Open(t), fetches: &demands{}, log: &syncBuffer{}}
-	cfg := httpapi.Config{DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(),
+	w := &world{t: t, db: storetest.Open(t), fetches: &demands{}, judge: &judge{}, log: &syncBuffer{}}
+	cfg := httpapi.Config{DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(), Enforcer: w.judge,
 		Log: zerolog.New(w.log), PublicURL: "https://blameprompt.example.com", Version: "test",
 		Auth: auth.Config{PerSecond: 1e6, Burst: 1e6, Guesses: 1e6}}
 	for _, f := range change {
 		f(&cfg)
 	}
-	handler, err := httpapi.New(cfg)
-	if err != nil {
+	var err error
+	if w.api, err = httpapi.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	w.srv = httptest.NewServer(handler)
+	w.srv = httptest.NewServer(w.api)
 	t.Cleanup(w.srv.Close)
 	if w.spec, err = httpapi.Spec(); err != nil {
 		t.Fatal(err)
@@ -70,6 +72,7 @@ func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 	w.write = storetest.MustKey(t, w.db, w.org, access.Write)
 	w.read = storetest.MustKey(t, w.db, w.org, access.Read)
 	w.ingest = storetest.MustKey(t, w.db, w.org, access.Ingest)
+	w.hook = storetest.MustKey(t, w.db, w.org, access.Hook)
 	w.foreignAdmin = storetest.MustKey(t, w.db, w.foreign, access.Admin)
 	return w
 }

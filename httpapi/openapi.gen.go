@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/blameprompt/enterprise/hooks"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/gorilla/mux"
 	"github.com/oapi-codegen/runtime"
@@ -100,6 +101,39 @@ func (e HealthStatus) Valid() bool {
 	case Ok:
 		return true
 	case Unready:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HookPushObjectFormat.
+const (
+	HookPushObjectFormatSha1   HookPushObjectFormat = "sha1"
+	HookPushObjectFormatSha256 HookPushObjectFormat = "sha256"
+)
+
+// Valid indicates whether the value is a known member of the HookPushObjectFormat enum.
+func (e HookPushObjectFormat) Valid() bool {
+	switch e {
+	case HookPushObjectFormatSha1:
+		return true
+	case HookPushObjectFormatSha256:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HookPushVersion.
+const (
+	N1 HookPushVersion = 1
+)
+
+// Valid indicates whether the value is a known member of the HookPushVersion enum.
+func (e HookPushVersion) Valid() bool {
+	switch e {
+	case N1:
 		return true
 	default:
 		return false
@@ -205,18 +239,57 @@ func (e ReceiptDetailTimestampBasis) Valid() bool {
 	}
 }
 
+// Defines values for ReceiptMode.
+const (
+	Deferred ReceiptMode = "deferred"
+	SamePush ReceiptMode = "same-push"
+	Wait     ReceiptMode = "wait"
+)
+
+// Valid indicates whether the value is a known member of the ReceiptMode enum.
+func (e ReceiptMode) Valid() bool {
+	switch e {
+	case Deferred:
+		return true
+	case SamePush:
+		return true
+	case Wait:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RepoObjectFormat.
 const (
-	Sha1   RepoObjectFormat = "sha1"
-	Sha256 RepoObjectFormat = "sha256"
+	RepoObjectFormatSha1   RepoObjectFormat = "sha1"
+	RepoObjectFormatSha256 RepoObjectFormat = "sha256"
 )
 
 // Valid indicates whether the value is a known member of the RepoObjectFormat enum.
 func (e RepoObjectFormat) Valid() bool {
 	switch e {
-	case Sha1:
+	case RepoObjectFormatSha1:
 		return true
-	case Sha256:
+	case RepoObjectFormatSha256:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RepoMode.
+const (
+	Advisory  RepoMode = "advisory"
+	Enforcing RepoMode = "enforcing"
+)
+
+// Valid indicates whether the value is a known member of the RepoMode enum.
+func (e RepoMode) Valid() bool {
+	switch e {
+	case Advisory:
+		return true
+	case Enforcing:
 		return true
 	default:
 		return false
@@ -496,6 +569,9 @@ type FindingSeverity string
 // Forge defines model for Forge.
 type Forge string
 
+// GraceSeconds How long receipts may come after their push in receipt mode `deferred`.
+type GraceSeconds = int
+
 // Health defines model for Health.
 type Health struct {
 	Problems []string     `json:"problems"`
@@ -505,6 +581,40 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// HookCheck defines model for HookCheck.
+type HookCheck struct {
+	// Known Whether the repository is registered; its first push registers it.
+	Known bool `json:"known"`
+
+	// Mode What becomes of pushes that nobody could judge; `advisory` accepts them with a warning.
+	Mode RepoMode `json:"mode"`
+
+	// Org The organisation's name.
+	Org string `json:"org"`
+
+	// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
+	ReceiptMode ReceiptMode `json:"receipt_mode"`
+
+	// Repo The name that was asked for.
+	Repo    string `json:"repo"`
+	Version string `json:"version"`
+}
+
+// HookPush Version 1 of the hook's document. Unknown members are ignored.
+type HookPush struct {
+	Commits      *[]map[string]interface{} `json:"commits,omitempty"`
+	Notes        *[]map[string]interface{} `json:"notes,omitempty"`
+	ObjectFormat HookPushObjectFormat      `json:"object_format"`
+	Refs         []map[string]interface{}  `json:"refs"`
+	Version      HookPushVersion           `json:"version"`
+}
+
+// HookPushObjectFormat defines model for HookPush.ObjectFormat.
+type HookPushObjectFormat string
+
+// HookPushVersion defines model for HookPush.Version.
+type HookPushVersion int
 
 // Key defines model for Key.
 type Key struct {
@@ -610,6 +720,9 @@ type Provenance struct {
 	Repo   string             `json:"repo"`
 	RepoId openapi_types.UUID `json:"repo_id"`
 }
+
+// PushAnswer defines model for PushAnswer.
+type PushAnswer = hooks.Answer
 
 // Receipt defines model for Receipt.
 type Receipt struct {
@@ -840,6 +953,9 @@ type ReceiptFile struct {
 	Path      string `json:"path"`
 }
 
+// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
+type ReceiptMode string
+
 // ReceiptPage defines model for ReceiptPage.
 type ReceiptPage struct {
 	Items      []Receipt   `json:"items"`
@@ -909,15 +1025,24 @@ type Rejection struct {
 
 // Repo defines model for Repo.
 type Repo struct {
-	CreatedAt     time.Time          `json:"created_at"`
-	DefaultBranch string             `json:"default_branch"`
-	Id            openapi_types.UUID `json:"id"`
-	Name          string             `json:"name"`
-	NotesOnly     bool               `json:"notes_only"`
-	NotesRefs     []string           `json:"notes_refs"`
-	ObjectFormat  RepoObjectFormat   `json:"object_format"`
-	RemovedAt     *Time              `json:"removed_at"`
-	Status        RepoStatus         `json:"status"`
+	CreatedAt     time.Time `json:"created_at"`
+	DefaultBranch string    `json:"default_branch"`
+
+	// GraceSeconds How long receipts may come after their push in receipt mode `deferred`.
+	GraceSeconds GraceSeconds       `json:"grace_seconds"`
+	Id           openapi_types.UUID `json:"id"`
+
+	// Mode What becomes of pushes that nobody could judge; `advisory` accepts them with a warning.
+	Mode         RepoMode         `json:"mode"`
+	Name         string           `json:"name"`
+	NotesOnly    bool             `json:"notes_only"`
+	NotesRefs    []string         `json:"notes_refs"`
+	ObjectFormat RepoObjectFormat `json:"object_format"`
+
+	// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
+	ReceiptMode ReceiptMode `json:"receipt_mode"`
+	RemovedAt   *Time       `json:"removed_at"`
+	Status      RepoStatus  `json:"status"`
 
 	// Url Null for a repository that only the API feeds.
 	Url *string `json:"url"`
@@ -925,6 +1050,21 @@ type Repo struct {
 
 // RepoObjectFormat defines model for Repo.ObjectFormat.
 type RepoObjectFormat string
+
+// RepoMode What becomes of pushes that nobody could judge; `advisory` accepts them with a warning.
+type RepoMode string
+
+// RepoSettings defines model for RepoSettings.
+type RepoSettings struct {
+	// GraceSeconds How long receipts may come after their push in receipt mode `deferred`.
+	GraceSeconds *GraceSeconds `json:"grace_seconds,omitempty"`
+
+	// Mode What becomes of pushes that nobody could judge; `advisory` accepts them with a warning.
+	Mode *RepoMode `json:"mode,omitempty"`
+
+	// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
+	ReceiptMode *ReceiptMode `json:"receipt_mode,omitempty"`
+}
 
 // RepoStatus defines model for RepoStatus.
 type RepoStatus struct {
@@ -976,6 +1116,12 @@ type From = string
 // FromDay defines model for FromDay.
 type FromDay = string
 
+// HookOrg defines model for HookOrg.
+type HookOrg = string
+
+// HookRepo defines model for HookRepo.
+type HookRepo = string
+
 // IDPath defines model for IDPath.
 type IDPath = openapi_types.UUID
 
@@ -1026,6 +1172,36 @@ type ListAuditParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CheckHookParams defines parameters for CheckHook.
+type CheckHookParams struct {
+	// Org The organisation, which a hook that comes through the daemon's Unix socket names: none means `default`. A key has
+	// its own.
+	Org HookOrg `form:"org,omitempty" json:"org,omitempty"`
+
+	// Repo The repository's name that the hook was installed with; none means the one in the body.
+	Repo HookRepo `form:"repo,omitempty" json:"repo,omitempty"`
+}
+
+// JudgePushParams defines parameters for JudgePush.
+type JudgePushParams struct {
+	// Org The organisation, which a hook that comes through the daemon's Unix socket names: none means `default`. A key has
+	// its own.
+	Org HookOrg `form:"org,omitempty" json:"org,omitempty"`
+
+	// Repo The repository's name that the hook was installed with; none means the one in the body.
+	Repo HookRepo `form:"repo,omitempty" json:"repo,omitempty"`
+}
+
+// ReportPushParams defines parameters for ReportPush.
+type ReportPushParams struct {
+	// Org The organisation, which a hook that comes through the daemon's Unix socket names: none means `default`. A key has
+	// its own.
+	Org HookOrg `form:"org,omitempty" json:"org,omitempty"`
+
+	// Repo The repository's name that the hook was installed with; none means the one in the body.
+	Repo HookRepo `form:"repo,omitempty" json:"repo,omitempty"`
 }
 
 // CreateKeyJSONBody defines parameters for CreateKey.
@@ -1141,6 +1317,9 @@ type UpdateOrgJSONRequestBody UpdateOrgJSONBody
 // AddRepoJSONRequestBody defines body for AddRepo for application/json ContentType.
 type AddRepoJSONRequestBody = NewRepo
 
+// UpdateRepoJSONRequestBody defines body for UpdateRepo for application/json ContentType.
+type UpdateRepoJSONRequestBody = RepoSettings
+
 // CreateWebhookSecretJSONRequestBody defines body for CreateWebhookSecret for application/json ContentType.
 type CreateWebhookSecretJSONRequestBody CreateWebhookSecretJSONBody
 
@@ -1223,6 +1402,15 @@ type ServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// CheckHook Whether a hook is heard, and what its repository's settings are
+	// (GET /api/v1/hook)
+	CheckHook(w http.ResponseWriter, r *http.Request, params CheckHookParams)
+	// JudgePush Judge a push before it is accepted
+	// (POST /api/v1/hook/push)
+	JudgePush(w http.ResponseWriter, r *http.Request, params JudgePushParams)
+	// ReportPush Say that a push was accepted
+	// (POST /api/v1/hook/received)
+	ReportPush(w http.ResponseWriter, r *http.Request, params ReportPushParams)
 	// ListKeys API keys, newest first, revoked ones included
 	// (GET /api/v1/keys)
 	ListKeys(w http.ResponseWriter, r *http.Request)
@@ -1259,6 +1447,9 @@ type ServerInterface interface {
 	// GetRepo One repository, removed ones included
 	// (GET /api/v1/repos/{repo})
 	GetRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
+	// UpdateRepo Change how pushes to a repository are judged
+	// (PATCH /api/v1/repos/{repo})
+	UpdateRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
 	// GetCommit What the notes say of one commit
 	// (GET /api/v1/repos/{repo}/commits/{sha})
 	GetCommit(w http.ResponseWriter, r *http.Request, repo RepoPath, sha string)
@@ -1457,6 +1648,144 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CheckHook operation middleware
+func (siw *ServerInterfaceWrapper) CheckHook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckHookParams
+
+	// ------------- Optional query parameter "org" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "org", r.URL.Query(), &params.Org, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "org"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "org", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CheckHook(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// JudgePush operation middleware
+func (siw *ServerInterfaceWrapper) JudgePush(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JudgePushParams
+
+	// ------------- Optional query parameter "org" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "org", r.URL.Query(), &params.Org, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "org"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "org", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.JudgePush(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportPush operation middleware
+func (siw *ServerInterfaceWrapper) ReportPush(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReportPushParams
+
+	// ------------- Optional query parameter "org" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "org", r.URL.Query(), &params.Org, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "org"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "org", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportPush(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1962,6 +2291,32 @@ func (siw *ServerInterfaceWrapper) GetRepo(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// UpdateRepo operation middleware
+func (siw *ServerInterfaceWrapper) UpdateRepo(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repo" -------------
+	var repo RepoPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repo", mux.Vars(r)["repo"], &repo, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateRepo(w, r, repo)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetCommit operation middleware
 func (siw *ServerInterfaceWrapper) GetCommit(w http.ResponseWriter, r *http.Request) {
 
@@ -2398,7 +2753,15 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}", wrapper.GetRepo).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}", wrapper.UpdateRepo).Methods(http.MethodPatch)
+
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/sync", wrapper.SyncRepo).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/hook", wrapper.CheckHook).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/hook/push", wrapper.JudgePush).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/hook/received", wrapper.ReportPush).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/commits/{sha}", wrapper.GetCommit).Methods(http.MethodGet)
 
@@ -2638,6 +3001,121 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckHookRequestObject struct {
+	Params CheckHookParams
+}
+
+type CheckHookResponseObject interface {
+	VisitCheckHookResponse(w http.ResponseWriter) error
+}
+
+type CheckHook200JSONResponse HookCheck
+
+func (response CheckHook200JSONResponse) VisitCheckHookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckHookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckHookdefaultApplicationProblemPlusJSONResponse) VisitCheckHookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JudgePushRequestObject struct {
+	Params      JudgePushParams
+	ContentType string
+	Body        io.Reader
+}
+
+type JudgePushResponseObject interface {
+	VisitJudgePushResponse(w http.ResponseWriter) error
+}
+
+type JudgePush200JSONResponse PushAnswer
+
+func (response JudgePush200JSONResponse) VisitJudgePushResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JudgePushdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response JudgePushdefaultApplicationProblemPlusJSONResponse) VisitJudgePushResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPushRequestObject struct {
+	Params      ReportPushParams
+	ContentType string
+	Body        io.Reader
+}
+
+type ReportPushResponseObject interface {
+	VisitReportPushResponse(w http.ResponseWriter) error
+}
+
+type ReportPush204Response struct {
+}
+
+func (response ReportPush204Response) VisitReportPushResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReportPushdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportPushdefaultApplicationProblemPlusJSONResponse) VisitReportPushResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3120,6 +3598,46 @@ type GetRepodefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRepodefaultApplicationProblemPlusJSONResponse) VisitGetRepoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRepoRequestObject struct {
+	Repo RepoPath `json:"repo"`
+	Body *UpdateRepoJSONRequestBody
+}
+
+type UpdateRepoResponseObject interface {
+	VisitUpdateRepoResponse(w http.ResponseWriter) error
+}
+
+type UpdateRepo200JSONResponse Repo
+
+func (response UpdateRepo200JSONResponse) VisitUpdateRepoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRepodefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateRepodefaultApplicationProblemPlusJSONResponse) VisitUpdateRepoResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3641,6 +4159,15 @@ type StrictServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// CheckHook Whether a hook is heard, and what its repository's settings are
+	// (GET /api/v1/hook)
+	CheckHook(ctx context.Context, request CheckHookRequestObject) (CheckHookResponseObject, error)
+	// JudgePush Judge a push before it is accepted
+	// (POST /api/v1/hook/push)
+	JudgePush(ctx context.Context, request JudgePushRequestObject) (JudgePushResponseObject, error)
+	// ReportPush Say that a push was accepted
+	// (POST /api/v1/hook/received)
+	ReportPush(ctx context.Context, request ReportPushRequestObject) (ReportPushResponseObject, error)
 	// ListKeys API keys, newest first, revoked ones included
 	// (GET /api/v1/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
@@ -3677,6 +4204,9 @@ type StrictServerInterface interface {
 	// GetRepo One repository, removed ones included
 	// (GET /api/v1/repos/{repo})
 	GetRepo(ctx context.Context, request GetRepoRequestObject) (GetRepoResponseObject, error)
+	// UpdateRepo Change how pushes to a repository are judged
+	// (PATCH /api/v1/repos/{repo})
+	UpdateRepo(ctx context.Context, request UpdateRepoRequestObject) (UpdateRepoResponseObject, error)
 	// GetCommit What the notes say of one commit
 	// (GET /api/v1/repos/{repo}/commits/{sha})
 	GetCommit(ctx context.Context, request GetCommitRequestObject) (GetCommitResponseObject, error)
@@ -3878,6 +4408,90 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CheckHook operation middleware
+func (sh *strictHandler) CheckHook(w http.ResponseWriter, r *http.Request, params CheckHookParams) {
+	var request CheckHookRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckHook(ctx, request.(CheckHookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckHook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CheckHookResponseObject); ok {
+		if err := validResponse.VisitCheckHookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// JudgePush operation middleware
+func (sh *strictHandler) JudgePush(w http.ResponseWriter, r *http.Request, params JudgePushParams) {
+	var request JudgePushRequestObject
+
+	request.Params = params
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.JudgePush(ctx, request.(JudgePushRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JudgePush")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(JudgePushResponseObject); ok {
+		if err := validResponse.VisitJudgePushResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportPush operation middleware
+func (sh *strictHandler) ReportPush(w http.ResponseWriter, r *http.Request, params ReportPushParams) {
+	var request ReportPushRequestObject
+
+	request.Params = params
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportPush(ctx, request.(ReportPushRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportPush")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportPushResponseObject); ok {
+		if err := validResponse.VisitReportPushResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4202,6 +4816,39 @@ func (sh *strictHandler) GetRepo(w http.ResponseWriter, r *http.Request, repo Re
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetRepoResponseObject); ok {
 		if err := validResponse.VisitGetRepoResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateRepo operation middleware
+func (sh *strictHandler) UpdateRepo(w http.ResponseWriter, r *http.Request, repo RepoPath) {
+	var request UpdateRepoRequestObject
+
+	request.Repo = repo
+
+	var body UpdateRepoJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRepo(ctx, request.(UpdateRepoRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRepo")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateRepoResponseObject); ok {
+		if err := validResponse.VisitUpdateRepoResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
+	"github.com/blameprompt/enterprise/hooks"
 	"github.com/blameprompt/enterprise/hooks/forge"
 	"github.com/blameprompt/enterprise/httpapi/respond"
 )
@@ -46,6 +47,7 @@ const (
 
 var maxBody = map[string]int64{
 	"postReceipts": 32 << 20, "uploadNotes": 96 << 20, "receiveWebhook": forge.MaxBody, "syncActivities": 16 << 20,
+	"judgePush": hooks.MaxPush, "reportPush": hooks.MaxPush,
 }
 
 var timeouts = map[string]time.Duration{

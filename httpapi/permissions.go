@@ -21,6 +21,7 @@ var (
 	reading     = need{anyOf: []access.Scope{access.Read}}
 	writing     = need{anyOf: []access.Scope{access.Write}}
 	ingesting   = need{anyOf: []access.Scope{access.Ingest}}
+	hooking     = need{anyOf: []access.Scope{access.Hook}}
 	admin       = need{anyOf: []access.Scope{access.Admin}}
 	readingBack = need{anyOf: []access.Scope{access.Read, access.Ingest}}
 	anyKey      = need{anyOf: access.Scopes}
@@ -32,7 +33,8 @@ var needs = map[string]need{
 	"listReceipts": reading, "getReceipt": reading, "getAnalytics": reading,
 	"postReceipts": ingesting,
 	"listRepos":    reading, "getRepo": reading, "getCommit": reading, "listFindings": reading,
-	"addRepo": admin, "removeRepo": admin, "syncRepo": writing,
+	"addRepo": admin, "updateRepo": admin, "removeRepo": admin, "syncRepo": writing,
+	"checkHook": hooking, "judgePush": hooking, "reportPush": hooking,
 	"getOrg": reading, "updateOrg": admin,
 	"listKeys": admin, "createKey": admin, "revokeKey": admin,
 	"listAudit":          admin,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -76,6 +77,31 @@ func (s *server) newRepo(ctx context.Context, body NewRepo) (store.NewRepo, erro
 	return fresh, nil
 }
 
+// UpdateRepo implements the operation.
+func (s *server) UpdateRepo(ctx context.Context, in UpdateRepoRequestObject) (UpdateRepoResponseObject, error) {
+	by := principal(ctx)
+	row, err := s.cfg.DB.Repo(ctx, by.Org, in.Repo)
+	if err != nil {
+		return nil, err
+	}
+	var change store.RepoSettings
+	if in.Body.Mode != nil {
+		change.Mode = string(*in.Body.Mode)
+	}
+	if in.Body.ReceiptMode != nil {
+		change.ReceiptMode = string(*in.Body.ReceiptMode)
+	}
+	if in.Body.GraceSeconds != nil {
+		grace := time.Duration(*in.Body.GraceSeconds) * time.Second
+		change.Grace = &grace
+	}
+	if row, err = s.cfg.DB.UpdateRepo(ctx, by, row.ID, change); err != nil {
+		return nil, err
+	}
+	repo, err := s.describeOne(ctx, row)
+	return UpdateRepo200JSONResponse(repo), err
+}
+
 // RemoveRepo implements the operation.
 func (s *server) RemoveRepo(ctx context.Context, in RemoveRepoRequestObject) (RemoveRepoResponseObject, error) {
 	by := principal(ctx)
@@ -130,7 +156,8 @@ func (s *server) describe(ctx context.Context, rows ...store.Repo) ([]Repo, erro
 
 func repoOf(r store.Repo, status store.RepoStatus) Repo {
 	return Repo{Id: r.ID, Name: r.Name, Url: r.RemoteURL, NotesRefs: r.NotesRefs, NotesOnly: !r.FetchHeads,
-		DefaultBranch: r.DefaultBranch, ObjectFormat: RepoObjectFormat(r.ObjectFormat), CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
+		DefaultBranch: r.DefaultBranch, ObjectFormat: RepoObjectFormat(r.ObjectFormat), Mode: RepoMode(r.Mode),
+		ReceiptMode: ReceiptMode(r.ReceiptMode), GraceSeconds: r.GraceSeconds, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
 		Status: RepoStatus{FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt, FetchFailures: r.FetchFailures,
 			FetchError: r.FetchError, Receipts: status.Receipts, ReceiptsCurrent: status.ReceiptsCurrent,
 			Findings: status.Findings, Tips: each(status.Tips, func(t store.Tip) RefTip {

@@ -52,7 +52,9 @@ type Config struct {
 	Intake  Intake
 	Fetches Fetches
 	Remotes Remotes
-	Log     zerolog.Logger
+	// Enforcer judges pushes; nil means that nobody does.
+	Enforcer Enforcer
+	Log      zerolog.Logger
 	// PublicURL is how clients reach this server, without a slash at its end.
 	PublicURL string
 	Version   string
@@ -90,9 +92,16 @@ type server struct {
 
 var _ StrictServerInterface = (*server)(nil)
 
-// New returns the handler of all of the API. It fails if openapi.yaml and the
-// table of permissions do not agree.
-func New(cfg Config) (http.Handler, error) {
+// API is the handler of all of the API.
+type API struct {
+	http.Handler
+	// hooks is what NewHookServer serves.
+	hooks http.Handler
+}
+
+// New returns the API. It fails if openapi.yaml and the table of permissions
+// do not agree.
+func New(cfg Config) (*API, error) {
 	spec, err := Spec()
 	if err != nil {
 		return nil, err
@@ -112,7 +121,11 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 	s := &server{cfg: cfg, guard: auth.New(cfg.Auth), ops: ops, metrics: m, bodies: semaphore.NewWeighted(maxBodies)}
-	return respond.Wrap(respond.Options{Log: cfg.Log, Observe: m.observe}, tidy(s.router())), nil
+	options, router := respond.Options{Log: cfg.Log, Observe: m.observe}, s.router()
+	return &API{
+		Handler: respond.Wrap(options, tidy(router)),
+		hooks:   respond.Wrap(options, tidy(s.onlyHooks(router))),
+	}, nil
 }
 
 // NewServer returns an HTTP server with timeouts that no slow client can
@@ -144,7 +157,8 @@ func unreadable(w http.ResponseWriter, r *http.Request, err error) {
 
 // notFound leaves what is not the API's to the fallback.
 func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
-	if s.cfg.Fallback != nil && !ours(r.URL.Path) {
+	_, local := r.Context().Value(peerKey{}).(peer)
+	if s.cfg.Fallback != nil && !local && !ours(r.URL.Path) {
 		s.cfg.Fallback.ServeHTTP(w, r)
 		return
 	}

@@ -34,6 +34,14 @@ type Repo struct {
 	Gateway        Gateway
 	// ForwardNotes sends merged notes to the remote of a forwarding repository.
 	ForwardNotes bool
+	// Mode says what becomes of pushes that nobody could judge: ModeAdvisory or
+	// ModeEnforcing.
+	Mode string
+	// ReceiptMode says when receipts are wanted: ReceiptsDeferred, ReceiptsWait or
+	// ReceiptsSamePush. GraceSeconds is how long deferred ones may come after their
+	// push.
+	ReceiptMode  string
+	GraceSeconds int
 }
 
 // Gateway says whether the SSH gateway serves a repository.
@@ -80,7 +88,8 @@ type NewRepo struct {
 }
 
 const repoColumns = `id, org_id, name, remote_url, notes_refs, fetch_heads, default_branch, object_format,
-	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at, gateway, forward_notes`
+	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at, gateway, forward_notes,
+	mode, receipt_mode, grace_seconds`
 
 // CreateRepo registers a repository. One that was removed, or that so far only
 // the API fed, is taken up again under its old id with all that it holds.

@@ -32,6 +32,11 @@ type Config struct {
 	SSHAddr   string `toml:"ssh_addr" default:"127.0.0.1:2222" doc:"Address kept for the SSH gateway, which this version does not open yet."`
 	PublicURL string `toml:"public_url" doc:"URL under which people and forges reach http_addr. Unset: http:// and http_addr."`
 
+	HookSocket      string `toml:"hook_socket" doc:"Unix socket on which the hooks of this machine ask, or off for none. Unset: hook.sock in the data directory."`
+	HookSocketMode  string `toml:"hook_socket_mode" default:"0600" doc:"Permissions of hook_socket. Who may write to it may have pushes judged for any organisation."`
+	HookSocketGroup string `toml:"hook_socket_group" doc:"Group of hook_socket, by name or number; with 0660 its members may ask: the accounts that git runs as."`
+	HookProgram     string `toml:"hook_program" doc:"The program blameprompt-hook, for hooks install and the gateway. Unset: beside blamepromptd, else on PATH."`
+
 	LogLevel  string `toml:"log_level" default:"info" doc:"debug, info, warn or error."`
 	LogFormat string `toml:"log_format" default:"auto" doc:"json, console, or auto: console on a terminal."`
 
@@ -72,6 +77,7 @@ func (c *Config) check() error {
 		checkAddr("http_addr", c.HTTPAddr),
 		checkAddr("ssh_addr", c.SSHAddr),
 		checkPublicURL(c.PublicURL),
+		checkHookSocket(c),
 		checkDatabaseURL(c.DatabaseURL),
 		checkLog(c.LogLevel, c.LogFormat),
 		checkRange("database_max_conns", c.DatabaseMaxConns, 8, 1000),
@@ -117,6 +123,16 @@ func checkDatabaseURL(text string) error {
 		return errors.New("database_url: not a URL such as postgres://user:password@host:5432/database")
 	}
 	return nil
+}
+
+func checkHookSocket(c *Config) error {
+	if _, err := socketMode(c.HookSocketMode); err != nil {
+		return fmt.Errorf("hook_socket_mode: %w", err)
+	}
+	if c.HookSocket == socketOff {
+		return checkAbsolute("hook_program", c.HookProgram)
+	}
+	return errors.Join(checkAbsolute("hook_socket", c.HookSocket), checkAbsolute("hook_program", c.HookProgram))
 }
 
 func checkLog(level, format string) error {
@@ -174,6 +190,20 @@ func (c *Config) publicURL() string {
 func (c *Config) mirrorRoot() string  { return filepath.Join(c.DataDir, "mirrors") }
 func (c *Config) postgresDir() string { return filepath.Join(c.DataDir, "postgres") }
 func (c *Config) runningFile() string { return filepath.Join(c.DataDir, "daemon.json") }
+
+// socketOff is the hook_socket that is none.
+const socketOff = "off"
+
+// hookSocket is the path of the hooks' socket, empty for none.
+func (c *Config) hookSocket() string {
+	switch c.HookSocket {
+	case "":
+		return filepath.Join(c.DataDir, "hook.sock")
+	case socketOff:
+		return ""
+	}
+	return c.HookSocket
+}
 
 func (c *Config) sealKeyFile() string {
 	if c.SealKeyFile != "" {

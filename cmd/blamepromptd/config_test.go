@@ -91,6 +91,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		"level":            {args: []string{"--log-level=loud"}, want: "log_level"},
 		"format":           {args: []string{"--log-format=xml"}, want: "log_format"},
 		"root":             {args: []string{"--file-roots=git"}, want: `file_roots: "git" is not an absolute path`},
+		"socket":           {env: map[string]string{"BLAMEPROMPT_HOOK_SOCKET": "hook.sock"}, want: `hook_socket: "hook.sock" is not an absolute path`},
+		"socket's mode":    {args: []string{"--hook-socket-mode=rw"}, want: `hook_socket_mode: "rw" are no permissions`},
 		"database":         {env: map[string]string{"BLAMEPROMPT_DATABASE_URL": "mysql://u:" + password + "@h"}, want: "database_url: not a URL"},
 		"secret twice":     {env: map[string]string{"BLAMEPROMPT_DATABASE_URL": "x", "BLAMEPROMPT_DATABASE_URL_FILE": secret}, want: "both set"},
 		"no secret file":   {env: map[string]string{"BLAMEPROMPT_DATABASE_URL_FILE": "/nonexistent"}, want: "BLAMEPROMPT_DATABASE_URL_FILE"},

@@ -34,6 +34,8 @@ type running struct {
 	// secret; it is empty when the daemon was given a database.
 	DatabaseURL string `json:"database_url,omitempty"`
 	URL         string `json:"url"`
+	// HookSocket is the socket of the hooks, empty for none.
+	HookSocket string `json:"hook_socket,omitempty"`
 }
 
 // write replaces the file as a whole.

@@ -23,6 +23,9 @@ type repoShown struct {
 	RemoteURL       *string    `json:"remote_url"`
 	NotesRefs       []string   `json:"notes_refs"`
 	DefaultBranch   string     `json:"default_branch"`
+	Mode            string     `json:"mode"`
+	ReceiptMode     string     `json:"receipt_mode"`
+	GraceSeconds    int        `json:"grace_seconds"`
 	Receipts        int64      `json:"receipts"`
 	ReceiptsCurrent int64      `json:"receipts_current"`
 	Findings        int64      `json:"findings"`
@@ -45,7 +48,7 @@ type tipShown struct {
 func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 	shown := repoShown{
 		ID: r.ID.String(), Name: r.Name, RemoteURL: r.RemoteURL, NotesRefs: r.NotesRefs, DefaultBranch: r.DefaultBranch,
-		Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
+		Mode: r.Mode, ReceiptMode: r.ReceiptMode, GraceSeconds: r.GraceSeconds, Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
 		CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt, FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt,
 		FetchFailures: r.FetchFailures, FetchError: r.FetchError,
 	}
@@ -57,7 +60,7 @@ func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 
 func newRepo(a *app) *cobra.Command {
 	return group("repo", "Repositories",
-		newRepoAdd(a), newRepoList(a), newRepoSync(a), newRepoRemove(a), newRepoStatus(a))
+		newRepoAdd(a), newRepoList(a), newRepoSync(a), newRepoSet(a), newRepoRemove(a), newRepoStatus(a))
 }
 
 // repoAdd is what "repo add" is given.
@@ -238,6 +241,8 @@ func (a *app) printStatus(ctx context.Context, s *session, by access.Principal, 
 		{"Error", r.FetchError},
 		{"Fetched (UTC)", when(r.FetchedAt)},
 		{"Default branch", r.DefaultBranch},
+		{"Mode", r.Mode},
+		{"Receipts due", receiptsDue(r)},
 		{"Receipts", fmt.Sprintf("%d, of which %d current", shown.Receipts, shown.ReceiptsCurrent)},
 		{"Findings", strconv.FormatInt(shown.Findings, 10)},
 	}
@@ -245,6 +250,47 @@ func (a *app) printStatus(ctx context.Context, s *session, by access.Principal, 
 		rows = append(rows, []string{t.Ref, fmt.Sprintf("%.12s", t.Tip)})
 	}
 	return a.print(shown, []string{"FIELD", "VALUE"}, rows)
+}
+
+// receiptsDue says when the receipts of a push are wanted.
+func receiptsDue(r store.Repo) string {
+	switch r.ReceiptMode {
+	case store.ReceiptsDeferred:
+		return r.ReceiptMode + ", within " + (time.Duration(r.GraceSeconds) * time.Second).String()
+	}
+	return r.ReceiptMode
+}
+
+func newRepoSet(a *app) *cobra.Command {
+	var in store.RepoSettings
+	var grace time.Duration
+	cmd := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Change how pushes to a repository are judged",
+		Long: "Change how pushes to a repository are judged; what is not given stays. Hook files hold the mode too:\n" +
+			"\"blamepromptd hooks install\" writes it there anew.",
+		Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("grace") {
+				in.Grace = &grace
+			}
+			if in == (store.RepoSettings{}) {
+				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts or --grace")}
+			}
+			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, by access.Principal, repo store.Repo) error {
+				repo, err := s.db.UpdateRepo(ctx, by, repo.ID, in)
+				if err != nil {
+					return err
+				}
+				return a.printStatus(ctx, s, by, repo)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&in.Mode, "mode", "", "What becomes of pushes that nobody could judge: advisory (accepted) or enforcing (refused)")
+	flags.StringVar(&in.ReceiptMode, "receipts", "", "When receipts are wanted: deferred, wait or same-push")
+	flags.DurationVar(&grace, "grace", 0, "How long deferred receipts may come after their push, such as 15m")
+	return cmd
 }
 
 func newRepoRemove(a *app) *cobra.Command {

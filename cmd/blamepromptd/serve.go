@@ -83,6 +83,13 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 	}
 	defer listener.Close()
 	cfg.HTTPAddr = reachable(listener.Addr())
+	socket, err := listenHooks(cfg)
+	if err != nil {
+		return err
+	}
+	if socket != nil {
+		defer socket.Close()
+	}
 	adminKey, err := db.Bootstrap(ctx)
 	if err != nil {
 		return err
@@ -94,7 +101,7 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 	if err != nil {
 		return err
 	}
-	note := running{PID: os.Getpid(), URL: cfg.publicURL()}
+	note := running{PID: os.Getpid(), URL: cfg.publicURL(), HookSocket: cfg.hookSocket()}
 	if database.cluster != nil {
 		note.DatabaseURL = database.dsn
 	}
@@ -102,7 +109,7 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 		return err
 	}
 	defer os.Remove(cfg.runningFile())
-	return d.run(ctx, listener)
+	return d.run(ctx, listener, socket)
 }
 
 // reachable is an address of the listener that a local client can use.
@@ -119,7 +126,9 @@ type daemon struct {
 	cfg    *Config
 	log    zerolog.Logger
 	server *http.Server
-	queue  *queue.Queue
+	// hooks serves the hooks of this machine.
+	hooks *http.Server
+	queue *queue.Queue
 }
 
 // newDaemon wires the parts. What runs in the background, and how often, is
@@ -139,16 +148,17 @@ func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error
 	if err != nil {
 		return nil, err
 	}
-	handler, err := httpapi.New(httpapi.Config{
+	api, err := httpapi.New(httpapi.Config{
 		DB: db, Intake: ingester, Fetches: jobs, Remotes: cfg.rules(), Log: logger,
 		PublicURL: cfg.publicURL(), Version: buildVersion().Version,
 	})
 	if err != nil {
 		return nil, err
 	}
-	server := httpapi.NewServer(cfg.HTTPAddr, handler)
-	server.ErrorLog = log.New(logger.With().Str("part", "http").Logger(), "", 0)
-	return &daemon{cfg: cfg, log: logger, queue: jobs, server: server}, nil
+	d := &daemon{cfg: cfg, log: logger, queue: jobs, server: httpapi.NewServer(cfg.HTTPAddr, api), hooks: httpapi.NewHookServer(api)}
+	d.server.ErrorLog = log.New(logger.With().Str("part", "http").Logger(), "", 0)
+	d.hooks.ErrorLog = log.New(logger.With().Str("part", "hooks").Logger(), "", 0)
+	return d, nil
 }
 
 // fetchJob is the body of the queue's fetches.
@@ -159,24 +169,29 @@ func fetchJob(ingester *ingest.Ingester) queue.FetchFunc {
 	}
 }
 
-// run serves until ctx ends or the server fails, then stops in the order that
-// loses nothing.
-func (d *daemon) run(ctx context.Context, listener net.Listener) error {
+// run serves until ctx ends or a server fails, then stops in the order that
+// loses nothing. socket is nil for none.
+func (d *daemon) run(ctx context.Context, listener net.Listener, socket *hookSocket) error {
 	if err := d.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := d.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving HTTP: %w", err)
-		}
-		return nil
-	})
+	group.Go(func() error { return serveHTTP(d.server, listener, "HTTP") })
+	if socket != nil {
+		group.Go(func() error { return serveHTTP(d.hooks, socket, "hooks") })
+	}
 	group.Go(func() error {
 		<-ctx.Done()
 		return d.stop()
 	})
 	return group.Wait()
+}
+
+func serveHTTP(server *http.Server, listener net.Listener, what string) error {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving %s: %w", what, err)
+	}
+	return nil
 }
 
 // stop takes no more requests and no more jobs, and lets those that run end.
@@ -185,10 +200,17 @@ func (d *daemon) stop() error {
 	patience := d.cfg.StopTimeout.Duration
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := d.server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = d.server.Close()
+	var servers errgroup.Group
+	for _, server := range []*http.Server{d.server, d.hooks} {
+		servers.Go(func() error {
+			err := server.Shutdown(ctx)
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = server.Close()
+			}
+			return err
+		})
 	}
+	err := servers.Wait()
 	ctx, cancel = context.WithTimeout(context.Background(), patience+stopMargin)
 	defer cancel()
 	return errors.Join(err, d.queue.Stop(ctx))

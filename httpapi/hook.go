@@ -1,0 +1,96 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/httpapi/respond"
+	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/store"
+)
+
+// Enforcer judges pushes. *enforce.Enforcer is one.
+type Enforcer interface {
+	// Decide judges a push before it is accepted, and has recorded the decision
+	// when it returns. repo is the name that the hook was installed with; empty
+	// means p.Repo. A dry run (p.DryRun) is judged and not recorded.
+	Decide(ctx context.Context, by access.Principal, repo string, p hooks.Push) (hooks.Answer, error)
+	// Received takes note that a push reached the repository.
+	Received(ctx context.Context, by access.Principal, repo string, p hooks.Push) error
+}
+
+// CheckHook implements the operation.
+func (s *server) CheckHook(ctx context.Context, in CheckHookRequestObject) (CheckHookResponseObject, error) {
+	org, err := s.hookOrg(ctx, in.Params.Org)
+	if err != nil {
+		return nil, err
+	}
+	out := CheckHook200JSONResponse{Version: s.cfg.Version, Org: org.Name, Repo: in.Params.Repo,
+		Mode: store.ModeAdvisory, ReceiptMode: store.ReceiptsDeferred}
+	if in.Params.Repo == "" {
+		return out, nil
+	}
+	repo, err := s.cfg.DB.Repo(ctx, org.ID, in.Params.Repo)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return out, nil
+	case err != nil:
+		return nil, err
+	}
+	out.Repo, out.Known, out.Mode, out.ReceiptMode = repo.Name, true, RepoMode(repo.Mode), ReceiptMode(repo.ReceiptMode)
+	return out, nil
+}
+
+// hookOrg is the principal's organisation, which the hook may have named.
+func (s *server) hookOrg(ctx context.Context, named string) (store.Org, error) {
+	org, err := s.cfg.DB.OrgByID(ctx, principal(ctx).Org)
+	if err == nil && named != "" && named != org.Name {
+		return store.Org{}, respond.InvalidField("org", "must be the name of the key's organisation")
+	}
+	return org, err
+}
+
+// JudgePush implements the operation.
+func (s *server) JudgePush(ctx context.Context, in JudgePushRequestObject) (JudgePushResponseObject, error) {
+	push, err := s.readPush(ctx, in.Params.Org, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.cfg.Enforcer.Decide(ctx, principal(ctx), in.Params.Repo, push)
+	return JudgePush200JSONResponse(answer), err
+}
+
+// ReportPush implements the operation.
+func (s *server) ReportPush(ctx context.Context, in ReportPushRequestObject) (ReportPushResponseObject, error) {
+	push, err := s.readPush(ctx, in.Params.Org, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	return ReportPush204Response{}, s.cfg.Enforcer.Received(ctx, principal(ctx), in.Params.Repo, push)
+}
+
+// readPush reads the document of a hook.
+func (s *server) readPush(ctx context.Context, org string, body io.Reader) (hooks.Push, error) {
+	if s.cfg.Enforcer == nil {
+		return hooks.Push{}, &respond.Problem{Status: http.StatusServiceUnavailable, Code: "no_enforcement",
+			Detail: "This server judges no pushes."}
+	}
+	if org != "" {
+		if _, err := s.hookOrg(ctx, org); err != nil {
+			return hooks.Push{}, err
+		}
+	}
+	push, err := hooks.DecodePush(body)
+	switch {
+	case errors.Is(err, hooks.ErrPush):
+		return hooks.Push{}, fmt.Errorf("%w (%w)", respond.InvalidField("body",
+			fmt.Sprintf("must be a push as blameprompt-hook writes it, version %d", hooks.PushVersion)), err)
+	case err != nil:
+		return hooks.Push{}, readError(err)
+	}
+	return push, nil
+}

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/policy/access"
+)
+
+// The modes of a repository.
+const (
+	ModeAdvisory  = "advisory"
+	ModeEnforcing = "enforcing"
+)
+
+// The receipt modes of a repository.
+const (
+	ReceiptsDeferred = "deferred"
+	ReceiptsWait     = "wait"
+	ReceiptsSamePush = "same-push"
+)
+
+// RepoSettings change how pushes to a repository are judged; nil and "" keep
+// what is there.
+type RepoSettings struct {
+	Mode        string
+	ReceiptMode string
+	Grace       *time.Duration
+}
+
+// MaxGrace is the longest time for which receipts may be late.
+const MaxGrace = 7 * 24 * time.Hour
+
+// UpdateRepo changes the settings of a repository, removed ones included: what
+// is pushed to them is judged as well.
+func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID, in RepoSettings) (Repo, error) {
+	if err := in.check(); err != nil {
+		return Repo{}, err
+	}
+	var grace *int
+	if in.Grace != nil {
+		seconds := int(*in.Grace / time.Second)
+		grace = &seconds
+	}
+	var repo Repo
+	err := db.InTx(ctx, func(tx *Tx) (err error) {
+		repo, err = collectOne[Repo](ctx, tx, "changing repository "+id.String(), `
+			UPDATE repos SET mode = coalesce(nullif($3, ''), mode), receipt_mode = coalesce(nullif($4, ''), receipt_mode),
+				grace_seconds = coalesce($5, grace_seconds)
+			WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, by.Org, id, in.Mode, in.ReceiptMode, grace)
+		if err != nil {
+			return err
+		}
+		return tx.Audit(ctx, by, "repo.update", repo.Name, map[string]any{
+			"mode": repo.Mode, "receipt_mode": repo.ReceiptMode, "grace_seconds": repo.GraceSeconds})
+	})
+	return repo, err
+}
+
+func (in RepoSettings) check() error {
+	switch {
+	case in.Mode != "" && in.Mode != ModeAdvisory && in.Mode != ModeEnforcing:
+		return &InvalidError{"mode", "use advisory or enforcing"}
+	case in.ReceiptMode != "" && !slices.Contains([]string{ReceiptsDeferred, ReceiptsWait, ReceiptsSamePush}, in.ReceiptMode):
+		return &InvalidError{"receipt_mode", "use deferred, wait or same-push"}
+	case in.Grace != nil && (*in.Grace < 0 || *in.Grace > MaxGrace || *in.Grace%time.Second != 0):
+		return &InvalidError{"grace", "use whole seconds from 0 to 168h"}
+	}
+	return nil
+}
