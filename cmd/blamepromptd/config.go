@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/blameprompt/enterprise/notes/mirror"
+	"github.com/blameprompt/enterprise/store/queue"
 )
 
 // Config is every setting of the program. The tags are its documentation: the
@@ -23,7 +24,7 @@ type Config struct {
 	DataDir string `toml:"data_dir" doc:"Directory of everything that is kept: mirrors, key file, private PostgreSQL. Unset: the directory that systemd gives (STATE_DIRECTORY), else data in the checkout that the program is run in (if root's PostgreSQL can enter it, which below /root it cannot), else /var/lib/blameprompt."`
 
 	DatabaseURL      string `toml:"database_url" secret:"true" doc:"PostgreSQL 14 or newer to use, as a postgres:// URL. Unset: a private PostgreSQL in the data directory."`
-	DatabaseMaxConns int    `toml:"database_max_conns" default:"16" doc:"Most connections to the database at a time."`
+	DatabaseMaxConns int    `toml:"database_max_conns" default:"20" doc:"Most connections to the database at a time."`
 	PostgresBinDir   string `toml:"postgres_bin_dir" doc:"Directory of initdb and postgres for the private PostgreSQL. Unset: found on PATH and where distributions put them."`
 	PostgresUser     string `toml:"postgres_user" doc:"Account that runs the private PostgreSQL when the daemon is root. Unset: postgres, else nobody."`
 	QueuePollOnly    bool   `toml:"queue_poll_only" default:"false" doc:"Do without LISTEN/NOTIFY, for poolers that cannot pass it on. Sessions must stay whole in any case."`
@@ -80,7 +81,7 @@ func (c *Config) check() error {
 		checkHookSocket(c),
 		checkDatabaseURL(c.DatabaseURL),
 		checkLog(c.LogLevel, c.LogFormat),
-		checkRange("database_max_conns", c.DatabaseMaxConns, 8, 1000),
+		checkRange("database_max_conns", c.DatabaseMaxConns, 12, 1000),
 		checkRange("fetch_workers", c.FetchWorkers, 1, 64),
 		checkConns(c.DatabaseMaxConns, c.FetchWorkers),
 		checkPositive("fetch_timeout", c.FetchTimeout),
@@ -153,11 +154,11 @@ func checkRange(key string, value, low, high int) error {
 	return nil
 }
 
-// checkConns leaves connections for requests: a fetch holds one for its lock
-// and one for what it writes.
+// checkConns leaves connections for requests: a fetch and a task hold one for
+// their lock and one for what they write.
 func checkConns(conns, workers int) error {
-	if conns < 2*workers+4 {
-		return fmt.Errorf("database_max_conns: %d is too few for fetch_workers %d; give at least %d", conns, workers, 2*workers+4)
+	if need := 2*(workers+queue.TaskWorkers) + 4; conns < need {
+		return fmt.Errorf("database_max_conns: %d is too few for fetch_workers %d; give at least %d", conns, workers, need)
 	}
 	return nil
 }

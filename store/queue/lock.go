@@ -12,11 +12,12 @@ import (
 	"github.com/blameprompt/enterprise/store"
 )
 
-// lockName makes, with the text of an id behind it, the key of the advisory lock
-// of a repository in SQL.
-const lockName = `hashtextextended('blameprompt fetch ' || `
-
-const lockKey = lockName + `$1::uuid::text, 0)`
+// The advisory locks: a prefix, and the id of a repository or the name of a task
+// behind it, hashed.
+const (
+	fetchLock = "blameprompt fetch "
+	taskLock  = "blameprompt task "
+)
 
 const (
 	// lockCheck is how often the holder makes sure that it still holds.
@@ -24,33 +25,37 @@ const (
 	lockTimeout = 10 * time.Second
 )
 
-// errLockLost ends a fetch whose session is gone, and with it its lock.
-var errLockLost = errors.New("the database session that held the repository's lock was lost")
+// errLockLost ends work whose session is gone, and with it its lock.
+var errLockLost = errors.New("the database session that held the lock was lost")
 
-// Lock is the right to fetch a repository. It belongs to a session, so that
-// PostgreSQL takes it back from a program that dies.
+// Lock is the right to fetch a repository or to run a task. It belongs to a
+// session, so that PostgreSQL takes it back from a program that dies.
 type Lock struct {
 	conn *pgxpool.Conn
-	repo uuid.UUID
+	name string
 }
 
 // TryLock takes the lock of a repository, which every fetch needs; nil means
 // that somebody else holds it.
 func TryLock(ctx context.Context, db *store.DB, repo uuid.UUID) (*Lock, error) {
+	return tryLock(ctx, db, fetchLock+repo.String())
+}
+
+func tryLock(ctx context.Context, db *store.DB, name string) (*Lock, error) {
 	conn, err := db.Pool().Acquire(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("locking repository %s: %w", repo, err)
+		return nil, fmt.Errorf("taking the lock %q: %w", name, err)
 	}
 	var got bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(`+lockKey+`)`, repo).Scan(&got); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, name).Scan(&got); err != nil {
 		discard(conn)
-		return nil, fmt.Errorf("locking repository %s: %w", repo, err)
+		return nil, fmt.Errorf("taking the lock %q: %w", name, err)
 	}
 	if !got {
 		conn.Release()
 		return nil, nil
 	}
-	return &Lock{conn: conn, repo: repo}, nil
+	return &Lock{conn: conn, name: name}, nil
 }
 
 // Hold returns a context for the work under the lock, which ends with ctx and
@@ -92,7 +97,7 @@ func (l *Lock) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 func (l *Lock) Release() {
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
-	if _, err := l.conn.Exec(ctx, `SELECT pg_advisory_unlock(`+lockKey+`)`, l.repo); err != nil {
+	if _, err := l.conn.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, l.name); err != nil {
 		discard(l.conn)
 		return
 	}

@@ -516,7 +516,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// victim runs a queue whose fetches never end.
+// victim runs a queue whose fetches and tasks never end.
 func victim(dsn string) {
 	ctx := context.Background()
 	db, err := store.Open(ctx, store.Config{DSN: dsn})
@@ -529,7 +529,10 @@ func victim(dsn string) {
 		}
 		<-ctx.Done()
 		return ctx.Err()
-	}})
+	}, Tasks: []Task{{Name: stuckTask, Work: func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}}})
 	if err != nil {
 		panic(err)
 	}

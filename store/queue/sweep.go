@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -46,7 +47,7 @@ func (w *sweepWorker) Timeout(*river.Job[sweepArgs]) time.Duration { return swee
 
 // Work implements river.Worker.
 func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[sweepArgs]) error {
-	return w.queue.sweep(ctx)
+	return errors.Join(w.queue.sweep(ctx), w.queue.reviveTasks(ctx))
 }
 
 // target is a repository to fetch.
@@ -94,14 +95,19 @@ func (q *Queue) demandAll(ctx context.Context, targets []target) error {
 	return nil
 }
 
-// jobs lists the fetch jobs that have not ended, with the repository's lock.
-const jobs = `
-	SELECT j.state, j.attempted_at, (j.args->>'org_id')::uuid AS org_id, (j.args->>'repo_id')::uuid AS repo_id,
-		EXISTS (SELECT FROM pg_locks l
+// locked finds, in a query over river_job j, whether a session holds the lock
+// of the name that the SQL expression makes.
+func locked(name string) string {
+	return `EXISTS (SELECT FROM pg_locks l
 			WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
 			  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-			  AND (l.classid::bigint << 32 | l.objid::bigint)
-			    = ` + lockName + `(j.args->>'repo_id'), 0)) AS locked
+			  AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(` + name + `, 0))`
+}
+
+// jobs lists the fetch jobs that have not ended, with the repository's lock.
+var jobs = `
+	SELECT j.state, j.attempted_at, (j.args->>'org_id')::uuid AS org_id, (j.args->>'repo_id')::uuid AS repo_id,
+		` + locked(`'`+fetchLock+`' || (j.args->>'repo_id')`) + ` AS locked
 	FROM river_job j
 	WHERE j.kind = 'fetch' AND j.state IN ('available', 'pending', 'scheduled', 'retryable', 'running')`
 
