@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"time"
 
@@ -18,10 +19,13 @@ const KeyPrefix = "bpe_"
 
 // Key is an API key without its secret.
 type Key struct {
-	ID         uuid.UUID
-	Name       string
-	Prefix     string
-	Scopes     []access.Scope
+	ID     uuid.UUID
+	Name   string
+	Prefix string
+	Scopes []access.Scope
+	// User is the e-mail address of the person whose key it is, empty for a
+	// machine's.
+	User       string
 	CreatedBy  string
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time
@@ -33,11 +37,15 @@ type Key struct {
 type NewKey struct {
 	Name   string
 	Scopes []access.Scope
+	// User is the e-mail address of the person who will act with the key; empty
+	// for a machine's.
+	User string
 	// ExpiresAt is zero for a key that does not expire.
 	ExpiresAt time.Time
 }
 
-const keyColumns = `id, name, prefix, scopes, created_by, created_at, expires_at, last_used_at, revoked_at`
+const keyColumns = `id, name, prefix, scopes, coalesce((SELECT u.email FROM users u WHERE u.id = user_id), '') AS "user",
+	created_by, created_at, expires_at, last_used_at, revoked_at`
 
 // CreateKey makes a key in the principal's organisation. The secret is
 // returned once and stored only as its SHA-256: with 256 random bits a slow
@@ -60,6 +68,10 @@ func (tx *Tx) createKey(ctx context.Context, by access.Principal, in NewKey) (Ke
 	if len(in.Scopes) == 0 {
 		return Key{}, "", &InvalidError{"scopes", "give one or more of ingest, hook, read, write, admin"}
 	}
+	user, err := tx.keyOwner(ctx, by.Org, in.User)
+	if err != nil {
+		return Key{}, "", err
+	}
 	var raw [32]byte
 	rand.Read(raw[:])
 	secret := KeyPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
@@ -69,13 +81,36 @@ func (tx *Tx) createKey(ctx context.Context, by access.Principal, in NewKey) (Ke
 		expires = &in.ExpiresAt
 	}
 	key, err := collectOne[Key](ctx, tx, "creating a key", `
-		INSERT INTO api_keys (id, org_id, name, prefix, hash, scopes, created_by, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING `+keyColumns,
-		newID(), by.Org, name, secret[:len(KeyPrefix)+6], hash[:], in.Scopes, by.Name, expires)
+		INSERT INTO api_keys (id, org_id, name, prefix, hash, scopes, user_id, created_by, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING `+keyColumns,
+		newID(), by.Org, name, secret[:len(KeyPrefix)+6], hash[:], in.Scopes, user, actor(by), expires)
 	if err != nil {
 		return Key{}, "", err
 	}
-	return key, secret, tx.Audit(ctx, by, "key.create", key.ID.String(), map[string]any{"name": name, "scopes": in.Scopes})
+	detail := map[string]any{"name": name, "scopes": in.Scopes}
+	if key.User != "" {
+		detail["user"] = key.User
+	}
+	return key, secret, tx.Audit(ctx, by, "key.create", key.ID.String(), detail)
+}
+
+// keyOwner finds the person that a key is to be of; nil for a machine's.
+func (tx *Tx) keyOwner(ctx context.Context, org uuid.UUID, email string) (*uuid.UUID, error) {
+	if email == "" {
+		return nil, nil
+	}
+	user, err := activeUser(ctx, tx, org, email)
+	if errors.Is(err, ErrNotFound) {
+		return nil, &InvalidError{"user", "is no user of the organisation; add the user first"}
+	}
+	return &user.ID, err
+}
+
+// activeUser finds a user by e-mail address, in any case of letters, who is not
+// disabled.
+func activeUser(ctx context.Context, q querier, org uuid.UUID, email string) (User, error) {
+	return collectOne[User](ctx, q, "finding user "+email, `
+		SELECT `+userColumns+` FROM users WHERE org_id = $1 AND email = lower($2) AND disabled_at IS NULL`, org, email)
 }
 
 // Keys lists the keys of an organisation, newest first, revoked ones included.
@@ -100,17 +135,21 @@ func (db *DB) RevokeKey(ctx context.Context, by access.Principal, id uuid.UUID) 
 }
 
 // PrincipalByKey authenticates a secret. ErrNotFound covers unknown, expired
-// and revoked keys alike. The time of last use is kept to the minute.
+// and revoked keys and those of disabled users alike. The time of last use is kept to the minute.
 func (db *DB) PrincipalByKey(ctx context.Context, secret string) (access.Principal, error) {
 	hash := sha256.Sum256([]byte(secret))
 	row, err := collectOne[struct {
 		ID     uuid.UUID
 		OrgID  uuid.UUID
 		Scopes []access.Scope
+		User   string
 		Stale  bool
 	}](ctx, db.pool, "authenticating a key", `
-		SELECT id, org_id, scopes, last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS stale
-		FROM api_keys WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`, hash[:])
+		SELECT k.id, k.org_id, k.scopes, coalesce(u.email, '') AS "user",
+		       k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' AS stale
+		FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
+		WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+		  AND u.disabled_at IS NULL`, hash[:])
 	if err != nil {
 		return access.Principal{}, err
 	}
@@ -119,5 +158,5 @@ func (db *DB) PrincipalByKey(ctx context.Context, secret string) (access.Princip
 			return access.Principal{}, translate(err, "noting the use of a key")
 		}
 	}
-	return access.Principal{Org: row.OrgID, Name: "key:" + row.ID.String(), Scopes: row.Scopes}, nil
+	return access.Principal{Org: row.OrgID, Name: "key:" + row.ID.String(), Scopes: row.Scopes, User: row.User}, nil
 }

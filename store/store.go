@@ -9,6 +9,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -20,8 +21,9 @@ import (
 // DB is a connection pool to one database with the schema of package
 // migrations.
 type DB struct {
-	pool   *pgxpool.Pool
-	sealer Sealer
+	pool      *pgxpool.Pool
+	sealer    Sealer
+	maxWaiver time.Duration
 }
 
 // Config says how to reach the database.
@@ -32,6 +34,8 @@ type Config struct {
 	MaxConns int32
 	// Sealer encrypts secrets at rest; its zero value refuses to seal.
 	Sealer Sealer
+	// MaxWaiver is how long a waiver may be valid; 0 means DefaultMaxWaiver.
+	MaxWaiver time.Duration
 }
 
 // Open makes the pool. It does not wait for the database: a server that is
@@ -54,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database pool: %w", err)
 	}
-	return &DB{pool: pool, sealer: cfg.Sealer}, nil
+	return &DB{pool: pool, sealer: cfg.Sealer, maxWaiver: cmp.Or(cfg.MaxWaiver, DefaultMaxWaiver)}, nil
 }
 
 // Close waits for borrowed connections and closes the pool.

@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"store":                   {"migrations", "notes", "notes/gitcmd", "notes/price", "policy", "policy/access", "policy/push"},
 	"store/pglocal":           {},
 	"store/queue":             {"store"},
-	"store/storetest":         {"migrations", "policy/access", "store", "store/pglocal"},
+	"store/storetest":         {"migrations", "policy/access", "policy/push", "store", "store/pglocal"},
 	"store/storetest/cluster": {"store/storetest"},
 	"notes/mirror":            {"notes", "notes/gitcmd", "store"},
 	"notes/lines":             {"notes", "notes/gitcmd", "notes/price", "store"},

@@ -1,0 +1,124 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/policy/push"
+	"github.com/blameprompt/enterprise/store"
+)
+
+// Decision is a decision to be recorded as it is. Zero fields have the values of
+// an accepted push that just ended.
+type Decision struct {
+	At      time.Time
+	Repo    store.Repo
+	Pusher  string
+	State   store.DecisionState
+	Verdict push.Verdict
+	Input   push.Input
+	// Holds are refs that the decision holds for its pusher.
+	Holds []string
+}
+
+// MustDecision records a decision with its input, violations, holds and, unless
+// it refuses, its commits, as judging the push would.
+func MustDecision(t testing.TB, db *store.DB, org store.Org, d Decision) uuid.UUID {
+	t.Helper()
+	if d.At.IsZero() {
+		d.At = time.Now()
+	}
+	if d.State == "" {
+		d.State = store.StateFinal
+	}
+	if d.Verdict.Outcome == "" {
+		d.Verdict.Outcome = push.Accept
+	}
+	id := idAt(d.At)
+	err := db.InTx(context.Background(), func(tx *store.Tx) error {
+		return insertDecision(tx, org.ID, id, d)
+	})
+	if err != nil {
+		t.Fatalf("recording a decision: %v", err)
+	}
+	return id
+}
+
+func insertDecision(tx *store.Tx, org, id uuid.UUID, d Decision) error {
+	ctx := context.Background()
+	exec := func(sql string, args ...any) error {
+		_, err := tx.Exec(ctx, sql, append([]any{org, id, d.Repo.ID}, args...)...)
+		return err
+	}
+	var lines push.Lines
+	for i := range d.Input.Commits {
+		lines = lines.Plus(d.Input.Commits[i].Lines())
+	}
+	err := exec(`
+		INSERT INTO decisions (org_id, id, at, repo_id, repo, pusher, pusher_name, forge, via, refs, outcome, state, receipt_mode,
+			commits, added, ai, human, verdict, took_us, request_id)
+		VALUES ($1, $2, $4, $3, $5, $6, $6, 'git', 'push', $7, $8, $9, 'deferred', $10, $11, $12, $13, $14, 1000, '')`,
+		d.At, d.Repo.Name, d.Pusher, text(d.Input.Refs), d.Verdict.Outcome, d.State, len(d.Input.Commits),
+		lines.Added, lines.AI, lines.Human, text(d.Verdict))
+	if err != nil {
+		return err
+	}
+	if err := exec(`INSERT INTO decision_inputs (org_id, decision_id, push, input) SELECT $1, $2, '{}', $4 WHERE $3::uuid IS NOT NULL`,
+		text(d.Input)); err != nil {
+		return err
+	}
+	for _, f := range d.Verdict.Findings {
+		if f.Outcome != push.Refuse && f.Outcome != push.Warn {
+			continue
+		}
+		if err := exec(`
+			INSERT INTO violations (org_id, id, decision_id, at, late, repo_id, repo, pusher, policy_id, policy_name, version, rule,
+				outcome, commit, finding)
+			VALUES ($1, $14, $2, $4, false, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			d.At, d.Repo.Name, d.Pusher, f.PolicyID, f.PolicyName, f.Version, f.Rule, f.Outcome, f.Commit, text(f), idAt(d.At)); err != nil {
+			return err
+		}
+	}
+	for _, ref := range d.Holds {
+		if err := exec(`
+			INSERT INTO holds (org_id, id, decision_id, repo_id, ref, pusher, commits) VALUES ($1, $6, $2, $3, $4, $5, '{}')`,
+			ref, d.Pusher, idAt(d.At)); err != nil {
+			return err
+		}
+	}
+	if d.Verdict.Outcome == push.Refuse {
+		return nil
+	}
+	for i := range d.Input.Commits {
+		c := &d.Input.Commits[i]
+		lines := c.Lines()
+		if err := exec(`
+			INSERT INTO pushed_commits (org_id, repo_id, commit, decision_id, patch_id, author_email, added, ai, human, noted, day, pushed_at)
+			VALUES ($1, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11::timestamptz::date, $11) ON CONFLICT DO NOTHING`,
+			c.OID, c.PatchID, c.Author.Email, lines.Added, lines.AI, lines.Human, c.Noted, d.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idAt makes an id of version 7 of a moment.
+func idAt(at time.Time) uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	for i, ms := 0, at.UnixMilli(); i < 6; i++ {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	return id
+}
+
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
