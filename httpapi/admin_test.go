@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -53,6 +54,21 @@ func TestRepositoriesAreAddedShownSyncedAndRemoved(t *testing.T) {
 		t.Errorf("adding demanded %v, want one fetch", got)
 	}
 	w.post(w.admin, "/api/v1/repos", map[string]any{"name": "team/app", "url": "https://git.example.com/x.git"}).want(409).problem()
+
+	for address, names := range map[string]string{
+		"ssh://git@git.example.com/team/app": "team/app", "git@git.example.com:team/app.git": "team/app",
+		"https://git.example.com/team/other": "", "nonsense": "",
+	} {
+		var list struct{ Items []repo }
+		w.get(w.read, "/api/v1/repos?url="+url.QueryEscape(address)).want(200).into(&list)
+		got := ""
+		for _, r := range list.Items {
+			got += r.Name
+		}
+		if got != names {
+			t.Errorf("at %s are %q, want %q", address, got, names)
+		}
+	}
 
 	w.note(stored, commitA, "n1", "n2")
 	var shown repo

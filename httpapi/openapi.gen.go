@@ -1279,6 +1279,13 @@ type PostReceiptsParams struct {
 	ContentEncoding string `json:"Content-Encoding,omitempty"`
 }
 
+// ListReposParams defines parameters for ListRepos.
+type ListReposParams struct {
+	// Url The address of a remote, without credentials; only repositories with this remote are listed. Addresses of
+	// one repository over https, ssh and the like are the same.
+	Url string `form:"url,omitempty" json:"url,omitempty"`
+}
+
 // ListFindingsParams defines parameters for ListFindings.
 type ListFindingsParams struct {
 	Severity ListFindingsParamsSeverity `form:"severity,omitempty" json:"severity,omitempty"`
@@ -1437,7 +1444,7 @@ type ServerInterface interface {
 	GetReceipt(w http.ResponseWriter, r *http.Request, id string)
 	// ListRepos Registered repositories by name
 	// (GET /api/v1/repos)
-	ListRepos(w http.ResponseWriter, r *http.Request)
+	ListRepos(w http.ResponseWriter, r *http.Request, params ListReposParams)
 	// AddRepo Register a repository and fetch it
 	// (POST /api/v1/repos)
 	AddRepo(w http.ResponseWriter, r *http.Request)
@@ -2214,8 +2221,27 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 // ListRepos operation middleware
 func (siw *ServerInterfaceWrapper) ListRepos(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReposParams
+
+	// ------------- Optional query parameter "url" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "url", r.URL.Query(), &params.Url, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "url"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "url", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ListRepos(w, r)
+		siw.Handler.ListRepos(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3459,6 +3485,7 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 }
 
 type ListReposRequestObject struct {
+	Params ListReposParams
 }
 
 type ListReposResponseObject interface {
@@ -4717,8 +4744,10 @@ func (sh *strictHandler) GetReceipt(w http.ResponseWriter, r *http.Request, id s
 }
 
 // ListRepos operation middleware
-func (sh *strictHandler) ListRepos(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) ListRepos(w http.ResponseWriter, r *http.Request, params ListReposParams) {
 	var request ListReposRequestObject
+
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ListRepos(ctx, request.(ListReposRequestObject))

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -334,6 +335,14 @@ func TestPostedReceiptsAreJudgedOneByOne(t *testing.T) {
 			map[string]any{"blameprompt_version": "1.0.1", "receipts": []any{receipt("p3", "", nil)}}, 1, 0, nil},
 		{"a bad one among good ones", "?repo=new", []any{receipt("p4", "", nil), "nonsense", receipt("p5", "", nil), 7}, 2, 0, []int{1, 3}},
 		{"none", "?repo=backend", []any{}, 0, 0, nil},
+		{"whole notes", "", map[string]any{"repo": "backend", "notes": []any{
+			note(commitA, receipt("p6", "", nil), one), note(commitB, receipt("p7", "", nil), receipt("p6", "", nil)),
+			map[string]any{"commit_hash": commitB, "content": "no note"}, note("HEAD", receipt("p8", "", nil)),
+		}}, 2, 2, []int{2, 3}},
+		{"whole notes with the repository in the query", "?repo=backend", map[string]any{"notes": []any{
+			map[string]any{"commit_hash": strings.ToUpper(commitB), "content": `{"receipts":[{"id":"p9"}]} {"receipts":[{"id":"p10"}]}`},
+		}}, 2, 0, nil},
+		{"a receipt with a member of that name", "?repo=backend", map[string]any{"id": "p11", "notes": []any{"mine"}}, 1, 0, nil},
 	} {
 		var got posted
 		w.post(w.ingest, "/api/v1/receipts"+test.path, test.body).want(200).into(&got)
@@ -351,6 +360,29 @@ func TestPostedReceiptsAreJudgedOneByOne(t *testing.T) {
 	if got := w.ids("repo=new"); len(strings.Fields(got)) != 2 {
 		t.Errorf("the new repository holds %q", got)
 	}
+	if got := w.ids("commit=" + commitB); len(strings.Fields(got)) != 3 {
+		t.Errorf("the commit of two notes has the receipts %q", got)
+	}
+	for body, field := range map[string]string{
+		`{"repo":"backend","notes":{}}`:               "notes",
+		`{"repo":"backend","notes":["note"]}`:         "notes",
+		`{"repo":7,"notes":[]}`:                       "repo",
+		`{"notes":[{"commit_hash":"","content":""}]}`: "repo",
+	} {
+		got := w.do(call{method: "POST", path: "/api/v1/receipts", key: w.ingest, body: []byte(body)}).want(400)
+		if !bytes.Contains(got.body, []byte(`"field":"`+field+`"`)) {
+			t.Errorf("%s: %s", body, got.body)
+		}
+	}
+}
+
+// note is a whole note as it is posted.
+func note(commit string, receipts ...any) map[string]any {
+	content, err := json.Marshal(map[string]any{"blameprompt_version": "1.0.1", "receipts": receipts})
+	if err != nil {
+		panic(err)
+	}
+	return map[string]any{"commit_hash": commit, "content": string(content)}
 }
 
 func TestPostedReceiptsMayBeCompressed(t *testing.T) {

@@ -16,13 +16,26 @@ import (
 )
 
 // ListRepos implements the operation.
-func (s *server) ListRepos(ctx context.Context, _ ListReposRequestObject) (ListReposResponseObject, error) {
-	rows, err := s.cfg.DB.Repos(ctx, principal(ctx).Org)
+func (s *server) ListRepos(ctx context.Context, in ListReposRequestObject) (ListReposResponseObject, error) {
+	rows, err := s.reposOf(ctx, in.Params.Url)
 	if err != nil {
 		return nil, err
 	}
 	items, err := s.describe(ctx, rows...)
 	return ListRepos200JSONResponse{Items: items}, err
+}
+
+// reposOf returns the repositories with a remote at the address, or all.
+func (s *server) reposOf(ctx context.Context, address string) ([]store.Repo, error) {
+	org := principal(ctx).Org
+	if address == "" {
+		return s.cfg.DB.Repos(ctx, org)
+	}
+	key := forge.NormalizeURL(address)
+	if key == "" {
+		return nil, nil
+	}
+	return s.cfg.DB.ReposByURLKey(ctx, org, []string{key})
 }
 
 // GetRepo implements the operation.

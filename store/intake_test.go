@@ -184,7 +184,7 @@ func TestAGitNoteTakesAPostedReceiptOver(t *testing.T) {
 	by := access.CLI(f.src.Org.ID)
 	post := func() int {
 		note := notes.Note{Format: notes.FormatBlamePrompt, Receipts: []notes.Receipt{receipt("r1", 1, "9")}}
-		n, err := f.db.PostReceipts(context.Background(), by, "backend", "c1", note)
+		n, err := f.db.PostNotes(context.Background(), by, "backend", []store.PostedNote{{Commit: "c1", Note: note}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,11 +18,18 @@ const UploadRef = "upload/ai"
 // unattachedRepo holds uploaded notes of commits that no repository has yet.
 const unattachedRepo = "unattached notes"
 
-// PostReceipts stores receipts that were posted for a repository, which is
+// PostedNote is the receipts that were posted for one commit, which may be
+// empty.
+type PostedNote struct {
+	Commit string
+	Note   notes.Note
+}
+
+// PostNotes stores receipts that were posted for a repository, which is
 // registered as API-only when it is unknown, and returns how many ids were new.
 // The others are there already and stay as they are; a git note that carries
-// the id later takes the receipt over.
-func (db *DB) PostReceipts(ctx context.Context, by access.Principal, repo, commit string, note notes.Note) (int, error) {
+// the id later takes the receipt over. All notes are stored, or none.
+func (db *DB) PostNotes(ctx context.Context, by access.Principal, repo string, posted []PostedNote) (int, error) {
 	accepted := 0
 	err := db.InTx(ctx, func(tx *Tx) error {
 		if err := tx.prepareStage(ctx); err != nil {
@@ -35,12 +42,16 @@ func (db *DB) PostReceipts(ctx context.Context, by access.Principal, repo, commi
 		if err != nil {
 			return err
 		}
-		note.Receipts, err = tx.unknownReceipts(ctx, by.Org, note.Receipts)
-		if err != nil || len(note.Receipts) == 0 {
+		fresh, err := tx.unknownReceipts(ctx, by.Org, posted)
+		if err != nil || len(fresh) == 0 {
 			return err
 		}
-		accepted = len(note.Receipts)
-		return (&Intake{tx: tx, src: src}).post(ctx, Pair{Commit: commit}, note)
+		var bodies []Body
+		for _, n := range fresh {
+			accepted += len(n.Note.Receipts)
+			bodies = append(bodies, Body{Pair: Pair{Commit: n.Commit}, Note: n.Note})
+		}
+		return (&Intake{tx: tx, src: src}).post(ctx, bodies)
 	})
 	return accepted, err
 }
@@ -54,11 +65,14 @@ func (tx *Tx) apiSource(ctx context.Context, by access.Principal, name, ref stri
 	return Source{Org: org, Repo: repo, Ref: ref}, err
 }
 
-// unknownReceipts drops receipts whose id is stored and repeats within the list.
-func (tx *Tx) unknownReceipts(ctx context.Context, org uuid.UUID, posted []notes.Receipt) ([]notes.Receipt, error) {
-	ids := make([]string, len(posted))
-	for i := range posted {
-		ids[i] = posted[i].ID
+// unknownReceipts drops receipts whose id is stored, repeats of those before
+// them, and notes that have no others.
+func (tx *Tx) unknownReceipts(ctx context.Context, org uuid.UUID, posted []PostedNote) ([]PostedNote, error) {
+	var ids []string
+	for _, n := range posted {
+		for i := range n.Note.Receipts {
+			ids = append(ids, n.Note.Receipts[i].ID)
+		}
 	}
 	rows, err := tx.Query(ctx, `SELECT id FROM receipts WHERE org_id = $1 AND id = ANY($2)`, org, ids)
 	if err != nil {
@@ -69,18 +83,24 @@ func (tx *Tx) unknownReceipts(ctx context.Context, org uuid.UUID, posted []notes
 	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { known[id] = true; return nil }); err != nil {
 		return nil, translate(err, "looking for known receipts")
 	}
-	var fresh []notes.Receipt
-	for _, r := range posted {
-		if !known[r.ID] {
-			known[r.ID] = true
-			fresh = append(fresh, r)
+	var fresh []PostedNote
+	for _, n := range posted {
+		var receipts []notes.Receipt
+		for _, r := range n.Note.Receipts {
+			if !known[r.ID] {
+				known[r.ID] = true
+				receipts = append(receipts, r)
+			}
+		}
+		if n.Note.Receipts = receipts; len(receipts) > 0 {
+			fresh = append(fresh, n)
 		}
 	}
 	return fresh, nil
 }
 
-func (in *Intake) post(ctx context.Context, at Pair, note notes.Note) error {
-	if err := in.Stage(ctx, NewRows(in.src, Batch{Bodies: []Body{{Pair: at, Note: note}}})); err != nil {
+func (in *Intake) post(ctx context.Context, bodies []Body) error {
+	if err := in.Stage(ctx, NewRows(in.src, Batch{Bodies: bodies})); err != nil {
 		return err
 	}
 	err := in.run(ctx,

@@ -229,10 +229,11 @@ func (db *DB) RemoveRepo(ctx context.Context, by access.Principal, id uuid.UUID)
 	})
 }
 
-// ReposByURLKey finds the repositories that a webhook speaks of.
+// ReposByURLKey finds the repositories whose remote has one of the normalised
+// addresses, by name.
 func (db *DB) ReposByURLKey(ctx context.Context, org uuid.UUID, keys []string) ([]Repo, error) {
 	return collect[Repo](ctx, db.pool, "finding repositories by URL", `
-		SELECT `+repoColumns+` FROM repos WHERE org_id = $1 AND url_key = ANY($2) AND removed_at IS NULL`, org, keys)
+		SELECT `+repoColumns+` FROM repos WHERE org_id = $1 AND url_key = ANY($2) AND removed_at IS NULL ORDER BY name`, org, keys)
 }
 
 // FetchStarted notes that a fetch of the repository begins now, and returns

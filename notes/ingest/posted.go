@@ -1,13 +1,16 @@
 package ingest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"hash"
+	"strings"
 
 	"github.com/blameprompt/enterprise/notes"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
@@ -24,23 +27,33 @@ type Posted struct {
 	Rejected   []Rejection
 }
 
-// Rejection is one receipt that was not taken, by its position in the body.
+// Rejection is one receipt, or one whole note, that was not taken, by its
+// position in the body.
 type Rejection struct {
 	Index int
 	Error string
 }
 
-// PostReceipts takes in a body as notes.ParseReceipts reads it. repo and commit
-// stand in for those that the body does not name. A *store.InvalidError names
-// what is missing or wrong; notes.ErrNotReceipts means that the body is none.
+// PostReceipts takes in a body as notes.ParseReceipts reads it, or an object
+// {repo, notes} of whole BlamePrompt notes {commit_hash, content}, which are
+// read as notes.Parse does. repo and commit stand in for those that the body
+// does not name. A *store.InvalidError names what is missing or wrong;
+// notes.ErrNotReceipts means that the body is none.
 func (g *Ingester) PostReceipts(ctx context.Context, by access.Principal, repo, commit string, body []byte) (Posted, error) {
+	whole, ok, err := readNotes(body)
+	if err != nil {
+		return Posted{}, err
+	}
+	if ok {
+		return g.postNotes(ctx, by, cmp.Or(whole.Repo, repo), whole)
+	}
 	batch, err := notes.ParseReceipts(body)
 	if err != nil {
 		return Posted{}, err
 	}
 	repo, commit = cmp.Or(batch.Repo, repo), cmp.Or(batch.Commit, commit)
 	if repo == "" {
-		return Posted{}, &store.InvalidError{Field: "repo", Problem: "name the repository, in the body or as a query parameter"}
+		return Posted{}, errNoRepo
 	}
 	if commit != "" && !isObjectID(commit) {
 		return Posted{}, &store.InvalidError{Field: "commit_hash", Problem: "give the full object id in lower-case hex, or leave it out"}
@@ -51,9 +64,88 @@ func (g *Ingester) PostReceipts(ctx context.Context, by access.Principal, repo, 
 			out.Rejected = append(out.Rejected, Rejection{Index: i, Error: item.Err})
 		}
 	}
-	out.Accepted, err = g.cfg.DB.PostReceipts(ctx, by, repo, commit, batch.Note)
+	out.Accepted, err = g.cfg.DB.PostNotes(ctx, by, repo, []store.PostedNote{{Commit: commit, Note: batch.Note}})
 	out.Duplicates = len(batch.Items) - len(out.Rejected) - out.Accepted
 	return out, err
+}
+
+var errNoRepo = &store.InvalidError{Field: "repo", Problem: "name the repository, in the body or as a query parameter"}
+
+// MaxPostedNotes bounds the notes of one body.
+const MaxPostedNotes = 1000
+
+// wholeNotes is a body of whole notes.
+type wholeNotes struct {
+	Repo  string
+	Notes []wholeNote
+}
+
+type wholeNote struct {
+	Commit  string `json:"commit_hash"`
+	Content string `json:"content"`
+}
+
+// readNotes reads a body of whole notes; ok is false for any other shape, to be
+// read, and refused, as receipts.
+func readNotes(body []byte) (whole wholeNotes, ok bool, err error) {
+	var members map[string]json.RawMessage
+	if !bytes.Contains(body, []byte(`"notes"`)) || json.Unmarshal(body, &members) != nil {
+		return wholeNotes{}, false, nil
+	}
+	for _, other := range []string{"receipts", "id"} {
+		if _, is := members[other]; is {
+			return wholeNotes{}, false, nil
+		}
+	}
+	list, ok := members["notes"]
+	if !ok {
+		return wholeNotes{}, false, nil
+	}
+	if json.Unmarshal(list, &whole.Notes) != nil || len(whole.Notes) > MaxPostedNotes {
+		return wholeNotes{}, true, &store.InvalidError{Field: "notes",
+			Problem: fmt.Sprintf("must be at most %d objects {commit_hash, content} of texts", MaxPostedNotes)}
+	}
+	if name, is := members["repo"]; is && json.Unmarshal(name, &whole.Repo) != nil {
+		return wholeNotes{}, true, &store.InvalidError{Field: "repo", Problem: "must be a text"}
+	}
+	return whole, true, nil
+}
+
+// postNotes takes whole notes in, in one transaction. Parts of a note that
+// cannot be read are its findings, as in a note from git; a note of which
+// nothing could be read is rejected.
+func (g *Ingester) postNotes(ctx context.Context, by access.Principal, repo string, whole wholeNotes) (Posted, error) {
+	if repo == "" {
+		return Posted{}, errNoRepo
+	}
+	var out Posted
+	var posted []store.PostedNote
+	for i, n := range whole.Notes {
+		commit := strings.ToLower(n.Commit)
+		if !isObjectID(commit) {
+			out.Rejected = append(out.Rejected, Rejection{Index: i, Error: "commit_hash is not a full object id in hex"})
+			continue
+		}
+		note := notes.Parse(notes.FormatBlamePrompt, commit, []byte(n.Content))
+		if len(note.Receipts) == 0 {
+			out.Rejected = append(out.Rejected, Rejection{Index: i, Error: emptiness(note)})
+			continue
+		}
+		out.Duplicates += len(note.Receipts)
+		posted = append(posted, store.PostedNote{Commit: commit, Note: note})
+	}
+	var err error
+	out.Accepted, err = g.cfg.DB.PostNotes(ctx, by, repo, posted)
+	out.Duplicates -= out.Accepted
+	return out, err
+}
+
+// emptiness says why a note has no receipts.
+func emptiness(note notes.Note) string {
+	if len(note.Findings) > 0 {
+		return note.Findings[0].Message
+	}
+	return "the note holds no receipts"
 }
 
 // Upload is one note of the HTTP notes backend.
