@@ -133,6 +133,11 @@ func (c *Command) Stream(read func(io.Reader) error) error {
 	if err != nil {
 		return err
 	}
+	return p.deliver(read)
+}
+
+// deliver hands the output to read and waits for the end of the child.
+func (p *process) deliver(read func(io.Reader) error) error {
 	readErr := read(p.stdout)
 	if readErr != nil && !errors.Is(readErr, errTruncated) {
 		p.stop()
@@ -143,6 +148,22 @@ func (c *Command) Stream(read func(io.Reader) error) error {
 		return err
 	}
 	return errors.Join(readErr, drainErr)
+}
+
+// Serve is Stream for a child that talks with somebody: what comes from in goes
+// to the child as it comes, and when the child has ended nobody waits for more
+// of it. in may be read once more after that.
+func (c *Command) Serve(in io.Reader, read func(io.Reader) error) error {
+	p, err := c.start(true)
+	if err != nil {
+		return err
+	}
+	go func() {
+		// A child that has heard enough ends or closes its side, which is no fault.
+		_, _ = io.Copy(p.stdin, in)
+		_ = p.stdin.Close()
+	}()
+	return p.deliver(read)
 }
 
 func (c *Command) name() string {

@@ -175,3 +175,22 @@ func (r *Repo) HasCommit(ctx context.Context, oid OID) (bool, error) {
 	}
 	return string(out) == "commit\n", nil
 }
+
+// MergeBase returns a best common ancestor of two commits, "" if they have
+// none.
+func (r *Repo) MergeBase(ctx context.Context, a, b OID) (OID, error) {
+	for _, oid := range []OID{a, b} {
+		if _, err := ParseOID(string(oid)); err != nil {
+			return "", fmt.Errorf("looking for a merge base: %w", err)
+		}
+	}
+	out, err := r.Command(ctx, "merge-base", string(a), string(b)).Output(1000)
+	var failed *Error
+	switch {
+	case err == nil:
+		return ParseOID(strings.TrimSpace(string(out)))
+	case errors.As(err, &failed) && failed.ExitCode == 1 && !errors.Is(err, ErrMissingObject):
+		return "", nil
+	}
+	return "", fmt.Errorf("looking for a merge base of %s and %s: %w", a, b, err)
+}

@@ -31,15 +31,15 @@ var failures = []struct {
 var damage = regexp.MustCompile(`corrupt|bad object|did not send all necessary objects|` +
 	`(index-pack|unpack-objects) (died|failed)|unresolved delta|missing (blob|tree|commit|necessary)|pack has`)
 
-// typed gives an error of a command that talked to the remote its sentinel.
-func (f *fetch) typed(ctx context.Context, err error) error {
+// explain gives an error of a command that talked to the remote its sentinel.
+func explain(ctx context.Context, repo *gitcmd.Repo, err error) error {
 	var failed *gitcmd.Error
 	if ctx.Err() != nil || !errors.As(err, &failed) || failed.ExitCode <= 0 {
 		return err
 	}
 	if errors.Is(err, gitcmd.ErrMissingObject) || damage.MatchString(failed.Stderr) {
-		if found := verify(ctx, f.repo); errors.Is(found, ErrDamaged) {
-			return fmt.Errorf("%w; git fetch said: %w", found, err)
+		if found := verify(ctx, repo); errors.Is(found, ErrDamaged) {
+			return fmt.Errorf("%w; git %s said: %w", found, failed.Args[0], err)
 		}
 		return fmt.Errorf("%w: %w", ErrRemote, err)
 	}

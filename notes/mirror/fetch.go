@@ -1,14 +1,11 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -73,8 +70,7 @@ type fetch struct {
 	m      *Mirror
 	o      FetchOptions
 	repo   *gitcmd.Repo
-	env    []string
-	config []string
+	link   *Link
 	result FetchResult
 }
 
@@ -176,10 +172,9 @@ func (f *fetch) prepare(ctx context.Context, lock *os.File) error {
 	if err := f.open(ctx, lock, "sha1"); err != nil {
 		return err
 	}
-	if err := f.writeConfig(); err != nil {
-		return fmt.Errorf("writing git's configuration: %w", err)
-	}
-	return nil
+	link, err := f.o.Remote.Link(f.m.tmp, f.o.Credential)
+	f.link = link
+	return err
 }
 
 // open opens the mirror or makes a new one. Init repairs a mirror that was
@@ -222,12 +217,8 @@ func (f *fetch) startOver(ctx context.Context, lock *os.File, mismatch error) er
 
 // askDefaultBranch reads "ref: <branch> TAB HEAD" from git ls-remote --symref.
 func (f *fetch) askDefaultBranch(ctx context.Context) error {
-	c := f.command(ctx, "ls-remote", "--quiet", "--symref", "--", f.o.Remote.url, "HEAD")
-	out, err := c.Output(1 << 20)
-	if err != nil {
-		return f.typed(ctx, err)
-	}
-	if err := f.requireGitProtocol(); err != nil {
+	out, err := f.link.Command(ctx, f.repo, "ls-remote", "--quiet", "--symref", "--", f.o.Remote.url, "HEAD").Output(1 << 20)
+	if err := f.link.Judge(ctx, f.repo, err); err != nil {
 		return err
 	}
 	for line := range strings.Lines(string(out)) {
@@ -252,36 +243,10 @@ func (f *fetch) transfer(ctx context.Context) error {
 		name := strings.TrimPrefix(ref, tipPrefix)
 		args = append(args, "+"+ref+"*:"+incomingPrefix+name+"*")
 	}
-	c := f.command(ctx, args...)
+	c := f.link.Command(ctx, f.repo, args...)
 	c.OnStderr = f.o.Progress
-	if err := c.Run(); err != nil {
-		return f.typed(ctx, err)
-	}
-	return f.requireGitProtocol()
+	return f.link.Judge(ctx, f.repo, c.Run())
 }
-
-// requireGitProtocol looks into the trace of the last command for the protocol
-// version, which git notes when it speaks to a git server over http. Without
-// one it reads files by the old "dumb" way, in which any empty page stands
-// for a repository without refs, and would make us delete ours.
-func (f *fetch) requireGitProtocol() error {
-	if f.o.Remote.scheme == "ssh" || f.o.Remote.scheme == "file" {
-		return nil
-	}
-	trace, err := os.ReadFile(f.trace())
-	if err != nil {
-		return fmt.Errorf("reading git's trace: %w", err)
-	}
-	if !bytes.Contains(trace, []byte(`"negotiated-version"`)) {
-		return fmt.Errorf("%w: the server's answer is not git's smart protocol", ErrRemote)
-	}
-	if err := os.Remove(f.trace()); err != nil {
-		return fmt.Errorf("clearing git's trace: %w", err)
-	}
-	return nil
-}
-
-func (f *fetch) trace() string { return filepath.Join(f.m.tmp, "trace") }
 
 func (f *fetch) summarize(ctx context.Context, before map[string]gitcmd.OID) error {
 	heads, err := refMap(ctx, f.repo, "refs/heads/")
@@ -298,106 +263,4 @@ func (f *fetch) summarize(ctx context.Context, before map[string]gitcmd.OID) err
 		f.result.Empty = f.result.Empty && tips[ref].IsZero()
 	}
 	return nil
-}
-
-// command is a git command that may talk to the remote, and to nothing else.
-func (f *fetch) command(ctx context.Context, args ...string) *gitcmd.Command {
-	c := f.repo.Command(ctx, args...)
-	c.Protocols = []string{f.o.Remote.scheme}
-	c.Config = f.config
-	c.Env = f.env
-	if f.o.Credential != nil {
-		secret := f.o.Credential.Secret
-		if secret == "" {
-			secret = f.o.Credential.User
-		}
-		c.Secrets = []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
-	}
-	return c
-}
-
-// writeConfig says how git reaches the remote. What must not be seen in the
-// process list goes into files of the temporary directory.
-func (f *fetch) writeConfig() error {
-	remote := f.o.Remote
-	f.config = []string{
-		"protocol.version=2", "transfer.fsckObjects=false", "fetch.recurseSubmodules=false",
-		"fetch.writeCommitGraph=false", "transfer.bundleURI=false",
-	}
-	switch remote.scheme {
-	case "http", "https":
-		return f.writeWebConfig()
-	case "ssh":
-		f.env = []string{"GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND=" + remote.sshCommand()}
-		return nil
-	}
-	// The server side of a local fetch starts from a clean environment and
-	// takes leave to read another owner's repository from a global file only.
-	path := filepath.Join(f.m.tmp, "gitconfig")
-	f.env = []string{"GIT_CONFIG_GLOBAL=" + path}
-	return os.WriteFile(path, []byte("[safe]\n\tdirectory = *\n"), 0o600)
-}
-
-func (f *fetch) writeWebConfig() error {
-	remote := f.o.Remote
-	f.config = append(f.config,
-		"http.followRedirects=false", "http.proxy=", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60")
-	if _, isAddress, _ := literalAddress(remote.host); !isAddress {
-		// Git before 2.37 passes this over and resolves the name once more.
-		f.config = append(f.config, "http.curloptResolve="+remote.pin())
-	}
-	f.env = append(f.env, "GIT_TRACE2_EVENT="+f.trace(), "GIT_TRACE2_EVENT_NESTING=20")
-	if remote.rules.CAFile != "" {
-		f.env = append(f.env, "GIT_SSL_CAINFO="+remote.rules.CAFile)
-	}
-	if f.o.Credential == nil {
-		return nil
-	}
-	path := filepath.Join(f.m.tmp, "credentials")
-	line := url.URL{Scheme: remote.scheme, Host: joinPort(remote.host, remote.port),
-		User: url.UserPassword(f.o.Credential.User, f.o.Credential.Secret)}
-	f.config = append(f.config, "credential.helper=store --file="+quoteShell(path))
-	return os.WriteFile(path, []byte(line.String()+"\n"), 0o600)
-}
-
-// pin is HOST:PORT:ADDRESS of curl's CURLOPT_RESOLVE.
-func (r Remote) pin() string {
-	port := r.port
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[r.scheme]
-	}
-	return r.host + ":" + port + ":" + pinned(r.addr)
-}
-
-// sshCommand is read by a shell. All in it is ours, or was checked to hold
-// nothing but letters, digits and a few marks.
-func (r Remote) sshCommand() string {
-	checking := "yes"
-	if r.rules.AcceptNewHosts {
-		checking = "accept-new"
-	}
-	// Host keys are looked up by the name that was registered.
-	alias := strings.Trim(r.host, "[]")
-	if r.port != "" && r.port != "22" {
-		alias = "[" + alias + "]:" + r.port
-	}
-	words := []string{"ssh", "-F", "/dev/null", "-i", r.rules.SSHKeyFile}
-	for _, option := range []string{
-		"BatchMode=yes", "IdentitiesOnly=yes", "IdentityAgent=none", "PreferredAuthentications=publickey",
-		"StrictHostKeyChecking=" + checking, "UserKnownHostsFile=" + r.rules.KnownHostsFile,
-		"GlobalKnownHostsFile=/dev/null", "UpdateHostKeys=no", "CheckHostIP=no",
-		"HostName=" + r.addr.String(), "HostKeyAlias=" + alias,
-		"ClearAllForwardings=yes", "PermitLocalCommand=no", "ProxyCommand=none", "ControlPath=none",
-		"ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=4", "LogLevel=ERROR",
-	} {
-		words = append(words, "-o", option)
-	}
-	for i, word := range words {
-		words[i] = quoteShell(word)
-	}
-	return strings.Join(words, " ")
-}
-
-func quoteShell(word string) string {
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

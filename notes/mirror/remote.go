@@ -83,6 +83,10 @@ func (r Remote) GoString() string { return r.url }
 // Credential returns what the URL carried as user name and password, or nil.
 func (r Remote) Credential() *Credential { return r.credential }
 
+// Own returns the remote for a repository of the program's own at dir, an
+// absolute path, which needs no rule to allow it.
+func Own(dir string) Remote { return Remote{scheme: "file", url: dir} }
+
 const (
 	maxURL        = 2048
 	lookupTimeout = 10 * time.Second
