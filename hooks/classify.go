@@ -17,7 +17,7 @@ func (c *collection) classify(ctx context.Context) error {
 		c.index[c.push.Commits[i].OID] = i
 	}
 	for _, u := range c.updates {
-		ref := Ref{Name: strings.ToValidUTF8(u.Ref, "\uFFFD"), Old: u.Old, New: u.New, Kind: kindOf(u)}
+		ref := refOf(u)
 		ref.Commit = c.tags[u.New]
 		c.push.Refs = append(c.push.Refs, ref)
 	}
@@ -25,7 +25,15 @@ func (c *collection) classify(ctx context.Context) error {
 		return err
 	}
 	c.assignRefs()
+	if err := c.findAbandoned(ctx); err != nil {
+		return err
+	}
 	return c.findInitial(ctx)
+}
+
+// refOf is the update without what only the history tells.
+func refOf(u Update) Ref {
+	return Ref{Name: strings.ToValidUTF8(u.Ref, "\uFFFD"), Old: u.Old, New: u.New, Kind: kindOf(u)}
 }
 
 func kindOf(u Update) push.RefKind {
@@ -142,20 +150,58 @@ func (c *collection) extends(u Update, steps *int) bool {
 // askAncestry clears Forced of the refs for which git finds the old id in the
 // new history. What is no commit, or cannot be reached, is not found there.
 func (c *collection) askAncestry(ctx context.Context, asked []int) error {
+	return twoAtATime(ctx, asked, func(i int) {
+		found, err := c.repo.IsAncestor(ctx, c.updates[i].Old, c.updates[i].New)
+		if err == nil && found {
+			c.push.Refs[i].Forced = false
+		}
+	})
+}
+
+// twoAtATime does work, which starts a child each, for all items.
+func twoAtATime(ctx context.Context, items []int, work func(int)) error {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, 2)
-	for _, i := range asked {
+	for _, i := range items {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			found, err := c.repo.IsAncestor(ctx, c.updates[i].Old, c.updates[i].New)
-			if err == nil && found {
-				c.push.Refs[i].Forced = false
-			}
+			work(i)
 		})
 	}
 	running.Wait()
 	return ctx.Err()
+}
+
+// maxLeaving bounds the forced and deleted refs of a push whose Abandoned is
+// looked for: their names are arguments of each child.
+const maxLeaving = 256
+
+// findAbandoned sets Abandoned of forced updates and deleted branches. What git
+// cannot tell, as of an old id that is no commit, stays empty.
+func (c *collection) findAbandoned(ctx context.Context) error {
+	if c.preview {
+		return nil
+	}
+	var leaving []int
+	for i := range c.push.Refs {
+		if ref := &c.push.Refs[i]; ref.Kind == push.Force || ref.Kind == push.Delete {
+			leaving = append(leaving, i)
+		}
+	}
+	if len(leaving) == 0 || len(leaving) > maxLeaving {
+		return nil
+	}
+	var moved []string
+	for _, i := range leaving {
+		moved = append(moved, c.updates[i].Ref)
+	}
+	return twoAtATime(ctx, leaving[:min(len(leaving), maxAncestry)], func(i int) {
+		commits, err := c.repo.CommitsLeft(ctx, c.updates[i].Old, c.tips(), moved, MaxAbandoned)
+		if err == nil {
+			c.push.Refs[i].Abandoned = commits
+		}
+	})
 }
 
 // assignRefs names for each commit the refs that reach it. With more than 64

@@ -33,8 +33,9 @@ var ErrIncomplete = errors.New("history of the push is incomplete")
 //   - A tag brings the commits that only it reaches; Ref.Commit is what an
 //     annotated one stands for. A tag of a tree or blob brings none.
 //   - A new branch brings what no other ref has, not its whole history.
-//   - A forced push brings the new commits of the new tip; what it abandons is
-//     not looked at. Ref.Forced tells; see there for very many refs.
+//   - A forced push brings the new commits of the new tip; Ref.Forced tells, see
+//     there for very many refs. What it leaves behind is Ref.Abandoned, as with
+//     a deleted branch.
 //   - Notes refs bring no commits. The notes of the new commits are read in the
 //     new tree of a pushed notes ref, else in the tree that it has now, and in
 //     none when it is deleted. Notes of other commits are not read.
@@ -121,11 +122,15 @@ func newCollection(repo *gitcmd.Repo, updates []Update, limits Limits) *collecti
 		repo: repo, updates: updates, limits: limits, boundary: make(map[gitcmd.OID]bool),
 		index: make(map[gitcmd.OID]int), listed: make(chan struct{}), tags: make(map[gitcmd.OID]gitcmd.OID),
 	}
-	c.push.Version, c.push.ObjectFormat = PushVersion, "sha1"
-	if len(updates) > 0 && len(updates[0].New) == 64 {
-		c.push.ObjectFormat = "sha256"
-	}
+	c.push.Version, c.push.ObjectFormat = PushVersion, objectFormat(updates)
 	return c
+}
+
+func objectFormat(updates []Update) string {
+	if len(updates) > 0 && len(updates[0].New) == 64 {
+		return "sha256"
+	}
+	return "sha1"
 }
 
 // maxShallow bounds the file of the commits at which history ends.
@@ -153,11 +158,17 @@ func (c *collection) readBoundary(file string) error {
 }
 
 // run lists the commits and, while they come, measures them and looks for
-// their notes. The first error ends all.
+// their notes. The first error ends all; a fault of this program is one, so that
+// a push that brings it about is one that nobody could judge.
 func (c *collection) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	var running sync.WaitGroup
 	side := func(work func() error) {
 		running.Go(func() {
+			defer func() {
+				if fault := recover(); fault != nil {
+					cancel(fmt.Errorf("%w: %v", errFault, fault))
+				}
+			}()
 			if err := work(); err != nil {
 				cancel(err)
 			}

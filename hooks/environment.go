@@ -110,7 +110,8 @@ var ErrPushOptions = errors.New("push options cannot be read")
 // ReadEnvironment reads the variables ("NAME=value", as os.Environ gives them)
 // of a hook that runs in the git directory dir, an absolute path. It knows a
 // forge by the variables that only that forge sets. The error wraps
-// ErrPushOptions; everything else is valid in some forge.
+// ErrPushOptions, and all but the push options is there then; everything else
+// is valid in some forge.
 func ReadEnvironment(environ []string, dir string) (Environment, error) {
 	vars := variables{}
 	for _, entry := range environ {
@@ -129,10 +130,23 @@ func ReadEnvironment(environ []string, dir string) (Environment, error) {
 	env.Quarantine = vars.quarantine()
 	options, err := vars.pushOptions()
 	if err != nil {
-		return Environment{}, fmt.Errorf("reading environment: %w: %w", err, ErrPushOptions)
+		return env, fmt.Errorf("reading environment: %w: %w", err, ErrPushOptions)
 	}
 	env.PushOptions = options
 	return env, nil
+}
+
+// gitDir is the git directory of a hook that runs in dir.
+func gitDir(environ []string, dir string) string {
+	for _, entry := range environ {
+		if path, ok := strings.CutPrefix(entry, "GIT_DIR="); ok && path != "" {
+			if filepath.IsAbs(path) {
+				return filepath.Clean(path)
+			}
+			return filepath.Join(dir, path)
+		}
+	}
+	return dir
 }
 
 // variables are those of a process.

@@ -29,6 +29,7 @@ import (
 	"io"
 	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -77,6 +78,28 @@ type Answer struct {
 // that a policy refuses.
 const OverrideOption = "blameprompt.override"
 
+// notesRef is where the stock client keeps its receipts.
+const notesRef = "refs/notes/blameprompt"
+
+// RetryCommand is the command, as it may be typed into a shell, that pushes a
+// ref and the receipts of its commits at once.
+func RetryCommand(ref string) string {
+	name := strings.TrimPrefix(ref, "refs/heads/")
+	if strings.HasPrefix(name, "-") {
+		name = ref
+	}
+	if strings.ContainsFunc(name, unsafeInShell) {
+		name = shellQuote(name)
+	}
+	return "git push --atomic origin " + name + " " + notesRef
+}
+
+// unsafeInShell is true of all that a shell might take for more than itself.
+func unsafeInShell(r rune) bool {
+	letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	return !letter && !strings.ContainsRune("/._-+@", r)
+}
+
 // ErrAnswer says that a document is no Answer of a known version.
 var ErrAnswer = errors.New("document is no answer to a push")
 
@@ -116,7 +139,7 @@ var headlines = map[push.Outcome]string{
 // Text returns what the pusher reads, lines that end in a newline, or "" when
 // there is nothing to say.
 func (a Answer) Text(forge Forge) string {
-	if a.Verdict.Outcome == push.Accept && len(a.Verdict.Findings) == 0 {
+	if a.Verdict.Outcome == push.Accept && len(a.Verdict.Findings) == 0 || a.quiet() {
 		return ""
 	}
 	var t lines
@@ -129,7 +152,7 @@ func (a Answer) Text(forge Forge) string {
 	case push.Pending:
 		t.item("Next", "The push is judged when they are there, or when the time for them is over. If your tool does "+
 			"not push notes by itself:")
-		t.command("git push origin refs/notes/blameprompt")
+		t.command("git push origin " + notesRef)
 	}
 	if a.Link != "" {
 		// Unbroken, so that it can be followed: it is the daemon's own.
@@ -138,6 +161,14 @@ func (a Answer) Text(forge Forge) string {
 		t.item("Decision", clean(a.Decision, maxShownName))
 	}
 	return t.text(forge, a.Refused())
+}
+
+// quiet reports whether the pusher need not be told: Quiet never hides a
+// refusal, nor anything that is more than awaited.
+func (a Answer) quiet() bool {
+	return a.Quiet && !a.Refused() && !slices.ContainsFunc(a.Verdict.Findings, func(f push.Finding) bool {
+		return f.Problem != push.Awaited
+	})
 }
 
 // UnjudgedText is said when there is no verdict: the daemon gave no answer, or
@@ -186,6 +217,7 @@ const (
 	maxShownName = 80
 	maxShownText = 400
 	maxLink      = 300
+	maxCommand   = 1500
 	width        = 76
 )
 
@@ -292,7 +324,12 @@ func strictness(finding, verdict push.Outcome) string {
 }
 
 func hidden(v push.Verdict) int {
-	more := max(0, len(v.Findings)-maxShown)
+	return max(0, len(v.Findings)-maxShown) + hiddenFindings(v)
+}
+
+// hiddenFindings counts those that the verdict itself leaves out.
+func hiddenFindings(v push.Verdict) int {
+	more := 0
 	for _, judged := range v.Policies {
 		more += max(0, judged.More)
 	}
@@ -331,6 +368,10 @@ func quoted(text string) string {
 }
 
 func (t *lines) waysOut(a Answer) {
+	if a.Retry != "" {
+		t.item("Retry", "bring what is missing in the same push:")
+		t.command(clean(a.Retry, maxCommand))
+	}
 	if a.Override {
 		t.item("Override", "you may go ahead, on the record:")
 		t.command("git push -o " + OverrideOption + `="why" ...`)

@@ -67,12 +67,18 @@ func messages() map[string]string {
 		Model: hostile, Limit: hostile, Found: hostile, Message: hostile + strings.Repeat(" very", 200), Next: strings.Repeat("long", 40) + strings.Repeat("世", 60),
 	})
 	bad.Link, bad.Waiver, bad.Decision = hostile, hostile, hostile
+	retry := answer(push.Refuse, finding("Receipts", push.Refuse, func(f *push.Finding) {
+		f.Rule, f.Model = "require_receipts", ""
+		f.Message, f.Next = "The commit has no receipt.", "Push your receipts with it."
+	}))
+	retry.Retry = RetryCommand("refs/heads/fix/$(reboot)")
 	return map[string]string{
 		"accepted":           answer(push.Accept).Text(Git),
 		"refused":            refused.Text(Git),
 		"refused-gitlab":     refused.Text(GitLab),
 		"refused-crowd":      crowd.Text(Gitea),
 		"refused-hostile":    bad.Text(Git),
+		"refused-retry":      retry.Text(Git),
 		"warned":             answer(push.Warn, finding("No GPT-4", push.Warn, nil)).Text(GHES),
 		"warned-gitlab":      answer(push.Warn, finding("No GPT-4", push.Warn, nil)).Text(GitLab),
 		"pending":            pending.Text(Git),
@@ -133,6 +139,25 @@ func expectSafe(t *testing.T, text string) {
 	}
 	if len(text) > 16<<10 {
 		t.Errorf("text has %d bytes", len(text))
+	}
+}
+
+func TestRetryCommand(t *testing.T) {
+	t.Parallel()
+	const before, behind = "git push --atomic origin ", " refs/notes/blameprompt"
+	for ref, want := range map[string]string{
+		"refs/heads/main":     "main",
+		"refs/heads/a/b-c_d":  "a/b-c_d",
+		"refs/tags/v1.0":      "refs/tags/v1.0",
+		"refs/heads/-f":       "refs/heads/-f",
+		"refs/heads/a;reboot": "'a;reboot'",
+		"refs/heads/it's":     `'it'\''s'`,
+		"refs/heads/$HOME":    "'$HOME'",
+		"refs/heads/größe":    "'größe'",
+	} {
+		if got := RetryCommand(ref); got != before+want+behind {
+			t.Errorf("%s: %s, want %s", ref, got, want)
+		}
 	}
 }
 

@@ -67,8 +67,10 @@ type Ref struct {
 	// Commit is what an annotated tag in New stands for; empty when New is the
 	// commit itself, or the tag is of something else.
 	Commit gitcmd.OID `json:"commit,omitempty"`
-	// Abandoned are commits that Old reaches and no ref does after the push, at
-	// most MaxAbandoned: what a forced update or a deletion leaves behind.
+	// Abandoned are commits that Old reaches and no ref outside of refs/notes/ does
+	// after the push, newest first and at most MaxAbandoned: what a forced update or
+	// the deletion of a branch leaves behind. It is looked for in pushes with at
+	// most 256 of such updates, for the first 64 of them.
 	Abandoned []gitcmd.OID `json:"abandoned,omitempty"`
 }
 
@@ -300,6 +302,9 @@ func (p *Push) check() error {
 		if !refKinds[ref.Kind] {
 			return fmt.Errorf("refs[%d]: unknown kind %.20q", i, ref.Kind)
 		}
+		if err := checkAbandoned(ref.Abandoned); err != nil {
+			return fmt.Errorf("refs[%d]: abandoned: %w", i, err)
+		}
 	}
 	for i := range p.Commits {
 		if err := p.Commits[i].check(); err != nil {
@@ -309,6 +314,18 @@ func (p *Push) check() error {
 	for i, note := range p.Notes {
 		if _, err := gitcmd.ParseOID(string(note.Commit)); err != nil {
 			return fmt.Errorf("notes[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func checkAbandoned(commits []gitcmd.OID) error {
+	if len(commits) > MaxAbandoned {
+		return fmt.Errorf("%d commits", len(commits))
+	}
+	for _, oid := range commits {
+		if _, err := gitcmd.ParseOID(string(oid)); err != nil {
+			return err
 		}
 	}
 	return nil

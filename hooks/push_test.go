@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,8 @@ func TestDecodePushRefuses(t *testing.T) {
 		"ref name":        change(func(p *Push) { p.Refs[0].Name = "refs/heads/a\nb" }),
 		"ref kind":        change(func(p *Push) { p.Refs[0].Kind = "x" }),
 		"ref id":          change(func(p *Push) { p.Refs[0].New = "" }),
+		"abandoned":       change(func(p *Push) { p.Refs[0].Abandoned = []gitcmd.OID{"x"} }),
+		"many abandoned":  change(func(p *Push) { p.Refs[0].Abandoned = slices.Repeat([]gitcmd.OID{gitcmd.OID(some)}, MaxAbandoned+1) }),
 		"commit id":       change(func(p *Push) { p.Commits[0].OID = "--all" }),
 		"parent":          change(func(p *Push) { p.Commits[0].Parents[0] = "x" }),
 		"negative count":  change(func(p *Push) { p.Commits[0].Files[0].Added = -1 }),

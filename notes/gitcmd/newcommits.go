@@ -60,3 +60,30 @@ func (r *Repo) newCommits(ctx context.Context, tips, known []OID, limit int, fn 
 	err = c.Stream(func(out io.Reader) error { return readCommits(newTokens(out), fn) })
 	return unwrapCallback(err, "reading new commits of "+r.dir)
 }
+
+// CommitsLeft returns the commits that old reaches, and neither tips nor any
+// ref does, newest first and at most limit of them. Refs in refs/notes/ hide
+// nothing, and neither do those that are named in moved, full names that are
+// arguments of the child.
+func (r *Repo) CommitsLeft(ctx context.Context, old OID, tips []OID, moved []string, limit int) ([]OID, error) {
+	revisions, err := writeRevisions([]OID{old}, tips)
+	if err != nil {
+		return nil, fmt.Errorf("reading commits that are left: %w", err)
+	}
+	args := []string{"rev-list", "--stdin", "--max-count=" + strconv.Itoa(limit), "--not", "--exclude=refs/notes/*"}
+	for _, name := range moved {
+		args = append(args, "--exclude="+name)
+	}
+	// Not --all, which has HEAD too, and with it a branch that is moved.
+	c := r.Command(ctx, append(args, "--glob=refs/*")...)
+	c.Stdin = strings.NewReader(revisions)
+	out, err := c.Output(int64(limit) * 65)
+	if err != nil {
+		return nil, fmt.Errorf("reading commits that are left in %s: %w", r.dir, err)
+	}
+	var left []OID
+	for line := range strings.Lines(string(out)) {
+		left = append(left, OID(strings.TrimSuffix(line, "\n")))
+	}
+	return left, nil
+}
