@@ -279,6 +279,9 @@ CREATE TABLE public.commit_statuses (
     posted_at timestamp with time zone,
     attempts integer DEFAULT 0 NOT NULL,
     error text DEFAULT ''::text NOT NULL,
+    posted_description text DEFAULT ''::text NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     CONSTRAINT commit_statuses_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'success'::text, 'failure'::text])))
 );
 
@@ -370,7 +373,15 @@ CREATE TABLE public.forge_connections (
     sealed bytea NOT NULL,
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    include text[] DEFAULT '{}'::text[] NOT NULL,
+    exclude text[] DEFAULT '{}'::text[] NOT NULL,
+    archived boolean DEFAULT false NOT NULL,
+    forks boolean DEFAULT true NOT NULL,
+    ssh boolean DEFAULT false NOT NULL,
+    webhooks boolean DEFAULT true NOT NULL,
+    checked_at timestamp with time zone,
+    problem text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE public.grants (
@@ -957,7 +968,7 @@ CREATE INDEX api_keys_org ON public.api_keys USING btree (org_id, created_at);
 
 CREATE INDEX audit_log_time ON public.audit_log USING btree (org_id, at DESC);
 
-CREATE INDEX commit_statuses_unposted ON public.commit_statuses USING btree (org_id, repo_id, changed_at) WHERE (posted <> state);
+CREATE INDEX commit_statuses_unposted ON public.commit_statuses USING btree (next_at) WHERE ((posted <> state) OR (posted_description <> description));
 
 CREATE INDEX commits_by_id ON public.commits USING btree (org_id, commit);
 
@@ -1020,6 +1031,8 @@ CREATE INDEX receipts_time ON public.receipts USING btree (org_id, "timestamp" D
 CREATE INDEX receipts_user ON public.receipts USING btree (org_id, lower(user_email), "timestamp" DESC, id DESC);
 
 CREATE INDEX receipts_user_name ON public.receipts USING btree (org_id, lower(user_name), "timestamp" DESC, id DESC);
+
+CREATE INDEX repos_connection ON public.repos USING btree (connection_id) WHERE (connection_id IS NOT NULL);
 
 CREATE INDEX repos_url_key ON public.repos USING btree (org_id, url_key) WHERE (removed_at IS NULL);
 

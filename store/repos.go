@@ -42,6 +42,10 @@ type Repo struct {
 	// push.
 	ReceiptMode  string
 	GraceSeconds int
+	// ConnectionID is the connection that the repository belongs to, ForgePath its
+	// "owner/name" there.
+	ConnectionID *uuid.UUID
+	ForgePath    string
 }
 
 // Gateway says whether the SSH gateway serves a repository.
@@ -89,40 +93,46 @@ type NewRepo struct {
 
 const repoColumns = `id, org_id, name, remote_url, notes_refs, fetch_heads, default_branch, object_format,
 	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at, gateway, forward_notes,
-	mode, receipt_mode, grace_seconds`
+	mode, receipt_mode, grace_seconds, connection_id, forge_path`
 
 // CreateRepo registers a repository. One that was removed, or that so far only
 // the API fed, is taken up again under its old id with all that it holds.
 func (db *DB) CreateRepo(ctx context.Context, by access.Principal, in NewRepo) (Repo, error) {
+	var repo Repo
+	err := db.InTx(ctx, func(tx *Tx) (err error) {
+		repo, err = tx.createRepo(ctx, by, in)
+		return err
+	})
+	return repo, err
+}
+
+func (tx *Tx) createRepo(ctx context.Context, by access.Principal, in NewRepo) (Repo, error) {
 	if err := errors.Join(checkRepoName(in.Name), in.checkGateway()); err != nil {
 		return Repo{}, err
 	}
-	var repo Repo
-	err := db.InTx(ctx, func(tx *Tx) (err error) {
-		repo, err = collectOne[Repo](ctx, tx, "registering repository "+in.Name, `
-			INSERT INTO repos AS r (id, org_id, name, remote_url, url_key, notes_refs, fetch_heads, gateway)
-			VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''),
-			        coalesce($6, ARRAY['refs/notes/blameprompt', 'refs/notes/ai']), $7, $8)
-			ON CONFLICT (org_id, name) DO UPDATE
-			SET remote_url = excluded.remote_url, url_key = excluded.url_key, notes_refs = excluded.notes_refs,
-			    fetch_heads = excluded.fetch_heads, gateway = excluded.gateway, removed_at = NULL, fetch_failures = 0,
-			    fetch_error = '', active_at = now()
-			WHERE r.removed_at IS NOT NULL OR (r.remote_url IS NULL AND r.gateway = 'off'
-			      AND (excluded.remote_url IS NOT NULL OR excluded.gateway <> 'off'))
-			RETURNING `+repoColumns,
-			newID(), by.Org, in.Name, in.RemoteURL, in.URLKey, in.NotesRefs, !in.NotesOnly, in.Gateway)
-		if errors.Is(err, ErrNotFound) {
-			return ErrConflict
-		}
-		if err != nil {
-			return err
-		}
-		if err := tx.setCredential(ctx, repo.ID, in.User, in.Secret); err != nil {
-			return err
-		}
-		return tx.Audit(ctx, by, "repo.add", in.Name, map[string]any{"url": in.RemoteURL, "notes_refs": repo.NotesRefs, "gateway": repo.Gateway})
-	})
-	return repo, err
+	repo, err := collectOne[Repo](ctx, tx, "registering repository "+in.Name, `
+		INSERT INTO repos AS r (id, org_id, name, remote_url, url_key, notes_refs, fetch_heads, gateway)
+		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''),
+		        coalesce($6, ARRAY['refs/notes/blameprompt', 'refs/notes/ai']), $7, $8)
+		ON CONFLICT (org_id, name) DO UPDATE
+		SET remote_url = excluded.remote_url, url_key = excluded.url_key, notes_refs = excluded.notes_refs,
+		    fetch_heads = excluded.fetch_heads, gateway = excluded.gateway, removed_at = NULL, fetch_failures = 0,
+		    fetch_error = '', active_at = now(), connection_id = NULL, forge_path = ''
+		WHERE r.removed_at IS NOT NULL OR (r.remote_url IS NULL AND r.gateway = 'off'
+		      AND (excluded.remote_url IS NOT NULL OR excluded.gateway <> 'off'))
+		RETURNING `+repoColumns,
+		newID(), by.Org, in.Name, in.RemoteURL, in.URLKey, in.NotesRefs, !in.NotesOnly, in.Gateway)
+	if errors.Is(err, ErrNotFound) {
+		return Repo{}, ErrConflict
+	}
+	if err != nil {
+		return Repo{}, err
+	}
+	if err := tx.setCredential(ctx, repo.ID, in.User, in.Secret); err != nil {
+		return Repo{}, err
+	}
+	return repo, tx.Audit(ctx, by, "repo.add", in.Name,
+		map[string]any{"url": in.RemoteURL, "notes_refs": repo.NotesRefs, "gateway": repo.Gateway})
 }
 
 func (in *NewRepo) checkGateway() error {
@@ -164,15 +174,32 @@ func (tx *Tx) setCredential(ctx context.Context, repo uuid.UUID, user, secret st
 	return translate(err, "storing a credential")
 }
 
-// Credential opens the credential of a repository; both parts are empty when
-// it has none.
+// Credential opens the credential of a repository: its own, else for remotes
+// over https that of its connection. Both parts are empty when there is none.
 func (db *DB) Credential(ctx context.Context, org, repo uuid.UUID) (user, secret string, err error) {
-	row, err := collectOne[struct{ Credential []byte }](ctx, db.pool, "reading a credential",
-		`SELECT credential FROM repos WHERE org_id = $1 AND id = $2`, org, repo)
-	if err != nil || row.Credential == nil {
+	row, err := collectOne[struct {
+		Credential   []byte
+		ConnectionID *uuid.UUID
+		Sealed       []byte
+	}](ctx, db.pool, "reading a credential", `
+		SELECT r.credential, c.id AS connection_id, c.sealed
+		FROM repos r LEFT JOIN forge_connections c
+			ON c.id = r.connection_id AND c.revoked_at IS NULL AND r.remote_url LIKE 'http%'
+		WHERE r.org_id = $1 AND r.id = $2`, org, repo)
+	switch {
+	case err != nil:
 		return "", "", err
+	case row.Credential != nil:
+		return db.openCredential(row.Credential, "repo:"+repo.String())
+	case row.ConnectionID != nil:
+		return db.openCredential(row.Sealed, connectionPurpose(org, *row.ConnectionID))
 	}
-	plain, err := db.sealer.Open(row.Credential, "repo:"+repo.String())
+	return "", "", nil
+}
+
+// openCredential opens a user name and a secret that were sealed together.
+func (db *DB) openCredential(sealed []byte, purpose string) (user, secret string, err error) {
+	plain, err := db.sealer.Open(sealed, purpose)
 	if err != nil {
 		return "", "", err
 	}
