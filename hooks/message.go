@@ -64,6 +64,9 @@ type Answer struct {
 	// OverrideOption, and Waiver whom to ask for a waiver.
 	Override bool   `json:"override,omitempty"`
 	Waiver   string `json:"waiver,omitempty"`
+	// OverrideProblem says in one clause why an override that was asked for does
+	// not count.
+	OverrideProblem string `json:"override_problem,omitempty"`
 	// Quiet says that an accepted push needs no text: what is awaited concerns no
 	// commit that shows an agent's hand.
 	Quiet bool `json:"quiet,omitempty"`
@@ -372,7 +375,9 @@ func (t *lines) waysOut(a Answer) {
 		t.item("Retry", "bring what is missing in the same push:")
 		t.command(clean(a.Retry, maxCommand))
 	}
-	if a.Override {
+	if a.OverrideProblem != "" {
+		t.item("Override", "yours does not count: "+clean(a.OverrideProblem, maxShownText)+".")
+	} else if a.Override {
 		t.item("Override", "you may go ahead, on the record:")
 		t.command("git push -o " + OverrideOption + `="why" ...`)
 	}

@@ -40,6 +40,35 @@ func (c *collection) readNotes(ctx context.Context) error {
 	}
 	reader := c.repo.NewBatchReader(ctx)
 	defer reader.Close()
+	if err := c.readNotesAt(ctx, reader, tips); err != nil || ctx.Err() != nil {
+		return err
+	}
+	return c.peelTags(reader)
+}
+
+// ReadNotes reads the notes of commits in the trees of tips, by ref name, as
+// Collect reads those of a push; commits come newest first. Unread says that
+// notes of them may exist that are not among those found.
+func ReadNotes(ctx context.Context, repo *gitcmd.Repo, tips map[string]gitcmd.OID, commits []gitcmd.OID,
+	limits Limits) (found []Note, unread bool, err error) {
+	c := newCollection(repo, nil, limits.orDefaults())
+	c.notes.parents = make(map[gitcmd.OID][]gitcmd.OID)
+	for i, oid := range commits {
+		c.index[oid] = i
+		c.commits = append(c.commits, Commit{OID: oid})
+	}
+	close(c.listed)
+	reader := repo.NewBatchReader(ctx)
+	defer reader.Close()
+	if err := c.readNotesAt(ctx, reader, tips); err != nil {
+		return nil, false, err
+	}
+	return c.notes.found, c.notes.unread, ctx.Err()
+}
+
+// readNotesAt reads the notes of the commits, when they are listed, in the
+// trees of tips.
+func (c *collection) readNotesAt(ctx context.Context, reader *gitcmd.BatchReader, tips map[string]gitcmd.OID) error {
 	w := &noteWalk{ctx: ctx, reader: reader, bytes: c.limits.NoteBytes, trees: maxTreeReads}
 	roots, err := c.readTips(w, tips)
 	if err != nil {
@@ -63,7 +92,7 @@ func (c *collection) readNotes(ctx context.Context) error {
 		return fmt.Errorf("reading notes: %w", err)
 	}
 	c.notes.unread = c.notes.unread || w.cut
-	return c.peelTags(reader)
+	return nil
 }
 
 // noteTips returns the tips of the registered notes refs, as they will be.

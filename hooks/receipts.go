@@ -10,9 +10,10 @@ import (
 	"github.com/blameprompt/enterprise/policy/push"
 )
 
-// The bounds of one note and of its parts.
+// The bounds of one note and of its parts. What names a prompt stays whole: the
+// parsers keep names of at most maxReceiptText bytes.
 const (
-	maxReceiptText  = 256
+	maxReceiptText  = 512
 	maxReceiptFiles = 500
 	maxAttested     = 2000
 	maxConversation = 1 << 20
@@ -45,7 +46,7 @@ func (c *collection) readBodies(w *noteWalk) error {
 		case w.bytes < 0:
 			note.Unread = "the notes of the push are too large"
 		default:
-			brief.fill(&note, notes.Parse(notes.RefFormats[n.ref], string(n.commit), object.Data))
+			brief.fill(&note, notes.Parse(formatOf(n.ref), string(n.commit), object.Data))
 		}
 		c.notes.unread = c.notes.unread || note.Unread != ""
 		c.notes.found = append(c.notes.found, note)
@@ -53,6 +54,24 @@ func (c *collection) readBodies(w *noteWalk) error {
 	})
 	slices.Reverse(c.notes.found)
 	return err
+}
+
+// formatOf is the format of the notes of a ref. Refs that are not registered are
+// taken for the client's own.
+func formatOf(ref string) notes.Format {
+	if format, ok := notes.RefFormats[ref]; ok {
+		return format
+	}
+	return notes.FormatBlamePrompt
+}
+
+// Brief turns a parsed note into what policies may ask of it.
+func Brief(commit gitcmd.OID, ref string, blob gitcmd.OID, size int64, parsed notes.Note) Note {
+	limits := DefaultLimits()
+	note := Note{Commit: commit, Ref: ref, Blob: blob, Size: size}
+	b := &briefing{receipts: limits.Receipts, scan: limits.Scan, runs: limits.Runs, text: limits.Text}
+	b.fill(&note, parsed)
+	return note
 }
 
 // briefing turns parsed notes into what leaves the server. The fields are what

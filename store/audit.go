@@ -29,11 +29,12 @@ func (tx *Tx) Audit(ctx context.Context, by access.Principal, action, target str
 	if err != nil {
 		return fmt.Errorf("encoding the audit detail of %s: %w", action, err)
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO audit_log (org_id, principal, action, target, detail, request_id)
-		VALUES ($1, $2, $3, $4, $5, $6)`, by.Org, by.Name, action, target, body, by.RequestID)
+	_, err = tx.Exec(ctx, sqlAudit, by.Org, by.Name, action, target, body, by.RequestID)
 	return translate(err, "writing the audit row of %s", action)
 }
+
+const sqlAudit = `
+	INSERT INTO audit_log (org_id, principal, action, target, detail, request_id) VALUES ($1, $2, $3, $4, $5, $6)`
 
 // AuditRows lists the newest acts before seq (0: from the newest), at most limit.
 func (db *DB) AuditRows(ctx context.Context, org uuid.UUID, before int64, limit int) ([]AuditRow, error) {

@@ -22,7 +22,8 @@ var (
 	// ErrUnavailable: the database cannot be reached or is shutting down; a
 	// later try may succeed.
 	ErrUnavailable = errors.New("the database is unavailable")
-	// ErrMoved: the row changed since it was read; read again and retry.
+	// ErrMoved: what was read has changed since, or another transaction stood in
+	// the way of this one, which then has no effect; read again and retry.
 	ErrMoved = errors.New("changed meanwhile")
 )
 
@@ -73,6 +74,8 @@ func classifyCode(code string) error {
 	switch {
 	case code == "23505":
 		return ErrConflict
+	case code == "40001", code == "40P01":
+		return ErrMoved
 	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "57P"), code == "53300":
 		return ErrUnavailable
 	}

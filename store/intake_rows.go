@@ -124,8 +124,8 @@ func (s *Rows) addReceipt(at Pair, r *notes.Receipt, files []notes.FileChange) {
 	}
 	// The order of contentColumns.
 	s.receipts = append(s.receipts, []any{r.ID,
-		r.Provider, r.Model, r.SessionID, r.PromptNumber, promptID(r), r.PromptSummary, r.ResponseSummary,
-		r.PromptHash, r.MessageCount, numeric(r.CostUSD), r.InputTokens, r.OutputTokens, r.CacheReadTokens,
+		r.Provider, r.Model, r.SessionID, r.PromptNumber, PromptID(r.Provider, r.SessionID, r.PromptNumber, r.ID),
+		r.PromptSummary, r.ResponseSummary, r.PromptHash, r.MessageCount, numeric(r.CostUSD), r.InputTokens, r.OutputTokens, r.CacheReadTokens,
 		r.CacheCreationTokens, r.UserName, r.UserEmail, first.Path, first.LineStart, first.LineEnd, len(files),
 		nullTime(r.SessionStart), nullTime(r.SessionEnd), nullTime(r.PromptSubmittedAt), rawTimestamps(r.RawTimestamps),
 		r.SessionDurationSecs, r.PromptDurationSecs, r.AIResponseTimeSecs, r.AcceptedLines, r.OverriddenLines,
@@ -182,19 +182,20 @@ func multirange(lines []notes.LineRange) (pgtype.Multirange[pgtype.Range[pgtype.
 	return out, count
 }
 
-// promptID derives the id of the logical prompt: (provider, session, number),
-// or the receipt itself where the session or the number is not known.
-func promptID(r *notes.Receipt) uuid.UUID {
+// PromptID derives the id of the logical prompt that a receipt reports:
+// (provider, session, number), or the receipt itself where the session or the
+// number is not known. Whoever counts costs counts them by it.
+func PromptID(provider, session string, number *int64, receipt string) uuid.UUID {
 	sum := sha256.New()
-	if r.PromptNumber == nil || r.SessionID == "" || r.SessionID == "unknown" {
+	if number == nil || session == "" || session == "unknown" {
 		hashText(sum, "receipt")
-		hashText(sum, r.ID)
+		hashText(sum, receipt)
 		return hashID(sum)
 	}
 	hashText(sum, "prompt")
-	hashText(sum, r.Provider)
-	hashText(sum, r.SessionID)
-	hashInt(sum, r.PromptNumber)
+	hashText(sum, provider)
+	hashText(sum, session)
+	hashInt(sum, number)
 	return hashID(sum)
 }
 

@@ -57,8 +57,10 @@ type Finding struct {
 	// Message says what is wrong in one sentence, Next what the developer can do.
 	Message string `json:"message"`
 	Next    string `json:"next"`
-	// Waiver is the id of the waiver that took the finding's force away.
-	Waiver string `json:"waiver,omitempty"`
+	// Waiver is the id of the waiver that took the finding's force away, and
+	// Overridden says that the pusher's override did.
+	Waiver     string `json:"waiver,omitempty"`
+	Overridden bool   `json:"overridden,omitempty"`
 }
 
 // Judged names a policy that was in scope, with the version that was used.
