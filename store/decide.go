@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -105,7 +104,7 @@ type Pusher struct {
 // several users have identifies none of them.
 func (tx *Tx) Pusher(ctx context.Context, org, repo uuid.UUID, claim PusherClaim) (Pusher, error) {
 	verified, email := lowered(claim.Verified), lowered(claim.Email)
-	login := clean(claim.Login)
+	login := strings.TrimSpace(clean(claim.Login))
 	if verified != "" {
 		email, login = verified, ""
 	}
@@ -126,7 +125,7 @@ func (tx *Tx) Pusher(ctx context.Context, org, repo uuid.UUID, claim PusherClaim
 			  AND (g.subject = 'user' AND g.subject_id = f.id
 			       OR g.subject = 'team' AND g.subject_id IN (SELECT m.team_id FROM team_members m WHERE m.org_id = $1 AND m.email = f.email))
 		) AS override
-		FROM found f`, org, email, login, repo, uuid.Nil)
+		FROM found f`, org, email, strings.ToLower(login), repo, uuid.Nil)
 	if err != nil {
 		return Pusher{}, err
 	}
@@ -171,20 +170,11 @@ func (tx *Tx) TeamNames(ctx context.Context, org uuid.UUID, emails []string) (ma
 	return teams, translate(err, "finding teams")
 }
 
-// PolicyDocument is a policy in force.
-type PolicyDocument struct {
-	ID       uuid.UUID
-	Name     string
-	Version  int
-	Document json.RawMessage
-}
-
-// EnabledPolicies reads the policies that are in force. Read after
-// PushTarget, they are at least as new as its PolicyRevision.
-func (tx *Tx) EnabledPolicies(ctx context.Context, org uuid.UUID) ([]PolicyDocument, error) {
-	return collect[PolicyDocument](ctx, tx, "reading policies", `
-		SELECT id, name, version, document FROM policies
-		WHERE org_id = $1 AND enabled AND removed_at IS NULL ORDER BY name, id`, org)
+// EnabledPolicies reads the policies that are in force. Read after PushTarget,
+// they are at least as new as its PolicyRevision.
+func (tx *Tx) EnabledPolicies(ctx context.Context, org uuid.UUID) ([]Policy, error) {
+	return collect[Policy](ctx, tx, "reading policies", `
+		SELECT `+policyColumns+` FROM policies WHERE org_id = $1 AND enabled AND removed_at IS NULL ORDER BY name, id`, org)
 }
 
 // ChangeReview is a recorded review and what it is bound to.

@@ -129,7 +129,7 @@ func (w *decisionWriter) event(by access.Principal, event string, detail any) {
 	w.batch.Queue(`
 		INSERT INTO decision_events (org_id, decision_id, seq, event, state, principal, detail)
 		SELECT $1, $2, coalesce(max(seq), 0) + 1, $3, $4, $5, $6::json FROM decision_events WHERE org_id = $1 AND decision_id = $2`,
-		w.org, w.decision.ID, event, w.decision.State, by.Name, w.json(detail))
+		w.org, w.decision.ID, event, w.decision.State, actor(by), w.json(detail))
 }
 
 func (w *decisionWriter) audit(by access.Principal, action string, detail any) {

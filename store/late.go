@@ -32,8 +32,6 @@ const (
 	EventPolicy = "policy"
 	// EventGone: commits or a ref of the push are there no more.
 	EventGone = "gone"
-	// EventReleased: somebody released the decision by hand.
-	EventReleased = "released"
 )
 
 // WaitingDecisions lists the pending and held decisions of a repository, oldest
@@ -41,24 +39,24 @@ const (
 func (db *DB) WaitingDecisions(ctx context.Context, org, repo uuid.UUID) ([]WaitingRef, error) {
 	return collect[WaitingRef](ctx, db.pool, "listing waiting decisions", `
 		SELECT org_id, id, repo_id, '' AS event FROM decisions
-		WHERE org_id = $1 AND ($2 = $3 OR repo_id = $2) AND state IN ('pending', 'held') ORDER BY id`, org, repo, uuid.Nil)
+		WHERE org_id = $1 AND (repo_id = $2 OR $2 = $3) AND state IN ('pending', 'held') ORDER BY id`, org, repo, uuid.Nil)
 }
 
 // DueDecision is a pending decision whose time for receipts is over.
 type DueDecision struct {
-	OrgID, ID, RepoID uuid.UUID
+	WaitingRef
 	// Fetched says that what the remote had when the time was over is here, or that
 	// the repository has no remote.
 	Fetched bool
 }
 
 // DueDecisions lists, over all organisations, the pending decisions that were
-// due at the moment, by repository.
-func (db *DB) DueDecisions(ctx context.Context, now time.Time) ([]DueDecision, error) {
+// due at the moment, or are now for nil.
+func (db *DB) DueDecisions(ctx context.Context, at *time.Time) ([]DueDecision, error) {
 	return collect[DueDecision](ctx, db.pool, "listing due decisions", `
-		SELECT d.org_id, d.id, d.repo_id, `+fetchedSince+` AS fetched
+		SELECT d.org_id, d.id, d.repo_id, '' AS event, `+fetchedSince+` AS fetched
 		FROM decisions d LEFT JOIN repos r ON r.org_id = d.org_id AND r.id = d.repo_id
-		WHERE d.state = 'pending' AND d.due_at <= $1 ORDER BY d.org_id, d.repo_id, d.id`, now)
+		WHERE d.state = 'pending' AND d.due_at <= coalesce($1, now()) ORDER BY d.org_id, d.repo_id, d.id`, at)
 }
 
 // fetchedSince is whether a fetch of r that began when d was due has succeeded.
@@ -94,8 +92,9 @@ func (db *DB) StaleDecisions(ctx context.Context) ([]WaitingRef, error) {
 		WHERE event <> '' ORDER BY org_id, repo_id, id`, factMargin, APIRef)
 }
 
-// Waiting is a pending or held decision with what it takes to judge it again.
-type Waiting struct {
+// WaitingDecision is a pending or held decision with what it takes to judge it
+// again.
+type WaitingDecision struct {
 	Decision
 	OrgID       uuid.UUID
 	Verdict     push.Verdict
@@ -118,11 +117,12 @@ type Waiting struct {
 	Holding []string
 }
 
-// Waiting reads a decision that waits. ErrNotFound if it does not, or no more.
-func (db *DB) Waiting(ctx context.Context, org, id uuid.UUID) (Waiting, error) {
-	var w Waiting
+// WaitingDecision reads a decision that waits. ErrNotFound if it does not, or no
+// more.
+func (db *DB) WaitingDecision(ctx context.Context, org, id uuid.UUID) (WaitingDecision, error) {
+	var w WaitingDecision
 	err := db.snapshot(ctx, func(q querier) (err error) {
-		w, err = collectOne[Waiting](ctx, q, "reading waiting decision "+id.String(), sqlWaiting, org, id, EventGone)
+		w, err = collectOne[WaitingDecision](ctx, q, "reading waiting decision "+id.String(), sqlWaiting, org, id, EventGone)
 		if err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ const sqlWaiting = `
 // LockWaiting keeps a decision for the caller until its transaction ends. It
 // reports false if somebody judged or released it since it was read: then what
 // the caller knows is old.
-func (tx *Tx) LockWaiting(ctx context.Context, w *Waiting) (bool, error) {
+func (tx *Tx) LockWaiting(ctx context.Context, w *WaitingDecision) (bool, error) {
 	row, err := collectOne[struct {
 		State    DecisionState
 		JudgedAt *time.Time
@@ -187,13 +187,12 @@ type WantedHold struct {
 // Settlement is what a late judgement leads to.
 type Settlement struct {
 	// Waiting was locked in this transaction.
-	Waiting *Waiting
+	Waiting *WaitingDecision
 	State   DecisionState
 	Verdict push.Verdict
 	Event   string
-	// Release says why holds that are not wanted any more end.
-	Release string
-	Holds   []WantedHold
+	// Holds are all that are wanted; others of the decision end.
+	Holds []WantedHold
 	// Brought has what the commits count as now.
 	Brought  []PushedCommit
 	Statuses []DesiredStatus
@@ -202,7 +201,6 @@ type Settlement struct {
 // releases are the words for the end of a hold by what ended it.
 var releases = map[string]string{
 	EventNotes: "judged", EventDue: "judged", EventPolicy: "judged", EventWaiver: "waived", EventReview: "reviewed", EventGone: "gone",
-	EventReleased: "released",
 }
 
 // Settle writes a late judgement: the newest verdict, the state and the event
@@ -219,7 +217,7 @@ func (tx *Tx) Settle(ctx context.Context, by access.Principal, s Settlement) err
 	moved := s.State != s.Waiting.State || !sameRefs(s.Holds, s.Waiting.Holding)
 	w.decision.State = s.State
 	w.batch.Queue(`
-		UPDATE decisions SET state = $3, late_verdict = $4, judged_at = $5, due_at = CASE WHEN $3 = 'pending' THEN due_at END
+		UPDATE decisions SET state = $3, late_verdict = $4, judged_at = $5, due_at = CASE WHEN $3 <> 'released' THEN due_at END
 		WHERE org_id = $1 AND id = $2`, w.org, w.decision.ID, s.State, verdict, s.Waiting.ReadAt)
 	if changed {
 		w.batch.Queue(`DELETE FROM violations WHERE org_id = $1 AND decision_id = $2 AND late`, w.org, w.decision.ID)
@@ -250,21 +248,16 @@ func (w *decisionWriter) holds(by access.Principal, s Settlement) {
 	for i, h := range s.Holds {
 		refs[i] = h.Ref
 	}
-	w.release(by, releases[s.Event], "", refs)
+	w.batch.Queue(`
+		UPDATE holds SET released_at = now(), released_by = $3, release = $4
+		WHERE org_id = $1 AND decision_id = $2 AND released_at IS NULL AND ref <> ALL($5::text[])`,
+		w.org, w.decision.ID, actor(by), releases[s.Event], refs)
 	for _, h := range s.Holds {
 		w.batch.Queue(`
 			INSERT INTO holds (org_id, id, decision_id, repo_id, ref, pusher, commits) VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (org_id, repo_id, ref, pusher, decision_id) WHERE released_at IS NULL DO UPDATE SET commits = excluded.commits`,
 			w.org, newID(), w.decision.ID, w.decision.RepoID, h.Ref, w.decision.Pusher, h.Commits)
 	}
-}
-
-// release ends the decision's holds but those of some refs.
-func (w *decisionWriter) release(by access.Principal, release, reason string, but []string) {
-	w.batch.Queue(`
-		UPDATE holds SET released_at = now(), released_by = $3, release = $4, reason = $5
-		WHERE org_id = $1 AND decision_id = $2 AND released_at IS NULL AND ref <> ALL($6::text[])`,
-		w.org, w.decision.ID, by.Name, release, reason, but)
 }
 
 // recount writes what commits count as by the newest reading of their notes,
@@ -291,44 +284,26 @@ func (w *decisionWriter) recount(commits []PushedCommit) {
 		w.org, w.decision.ID, sum.Added, sum.AI, sum.Human)
 }
 
-// ReleaseDecision lets the pusher of a held decision go on, for a reason that
-// is recorded: all its holds end. ErrNotFound if it is not held.
-func (db *DB) ReleaseDecision(ctx context.Context, by access.Principal, id uuid.UUID, reason string) error {
-	return db.Judge(ctx, func(tx *Tx) error {
-		d, err := collectOne[Decision](ctx, tx, "releasing decision "+id.String(), `
-			UPDATE decisions d SET state = 'released', judged_at = clock_timestamp(), due_at = NULL
-			WHERE d.org_id = $1 AND d.id = $2 AND d.state = 'held' RETURNING `+decisionColumns, by.Org, id)
-		if err != nil {
-			return err
-		}
-		w := &decisionWriter{batch: &pgx.Batch{}, org: by.Org, decision: &d}
-		w.release(by, releases[EventReleased], clean(reason), []string{})
-		w.event(by, EventReleased, map[string]any{"reason": clean(reason)})
-		w.audit(by, "decision.released", map[string]any{"decision": d.ID, "event": EventReleased, "reason": clean(reason)})
-		w.batch.Queue(`
-			UPDATE commit_statuses SET state = 'success', description = 'Released by an administrator', changed_at = now(), attempts = 0, error = ''
-			WHERE org_id = $1 AND repo_id = $2 AND decision_id = $3`, by.Org, d.RepoID, d.ID)
-		return w.send(ctx, tx, "releasing a decision")
-	})
-}
-
 // AcceptedPush is a push that was let through.
 type AcceptedPush struct {
 	ID   uuid.UUID
 	At   time.Time
 	Refs []push.Ref
-	Push json.RawMessage
 }
 
 // AcceptedPushes lists the newest limit pushes to a repository that were let
-// through after a decision (the nil UUID: any) and moved or deleted a ref
-// against its history.
+// through after a decision (the nil UUID: any), newest first.
 func (tx *Tx) AcceptedPushes(ctx context.Context, org, repo, after uuid.UUID, limit int) ([]AcceptedPush, error) {
 	return collect[AcceptedPush](ctx, tx, "listing accepted pushes", `
-		SELECT d.id, d.at, d.refs, CASE WHEN d.refs::text ~ '"kind": ?"(force|delete|tag)"' THEN i.push END AS push
-		FROM decisions d LEFT JOIN decision_inputs i ON i.org_id = d.org_id AND i.decision_id = d.id
-		WHERE d.org_id = $1 AND d.repo_id = $2 AND d.id > $3 AND d.outcome <> 'refuse' ORDER BY d.id DESC LIMIT $4`,
-		org, repo, after, limit)
+		SELECT id, at, refs FROM decisions
+		WHERE org_id = $1 AND repo_id = $2 AND id > $3 AND outcome <> 'refuse' ORDER BY id DESC LIMIT $4`, org, repo, after, limit)
+}
+
+// RecordedPush reads the push that was decided on, as it was recorded.
+func (tx *Tx) RecordedPush(ctx context.Context, org, decision uuid.UUID) (json.RawMessage, error) {
+	row, err := collectOne[struct{ Push json.RawMessage }](ctx, tx, "reading the push of decision "+decision.String(), `
+		SELECT push FROM decision_inputs WHERE org_id = $1 AND decision_id = $2`, org, decision)
+	return row.Push, err
 }
 
 // Leave notes that a push, which was let through, has moved or deleted refs:

@@ -1,0 +1,355 @@
+package enforce
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/policy"
+	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/policy/push"
+	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
+)
+
+// Reconsider judges again what is pending or held in a repository, or for the
+// nil UUID in the whole organisation, because of an event (store.EventNotes and
+// the like). One decision that cannot be judged keeps no other from it.
+func (e *Enforcer) Reconsider(ctx context.Context, org, repo uuid.UUID, event string) error {
+	waiting, err := e.cfg.DB.WaitingDecisions(ctx, org, repo)
+	if err != nil {
+		return err
+	}
+	for i := range waiting {
+		waiting[i].Event = event
+	}
+	return e.rejudgeAll(ctx, waiting)
+}
+
+// Due settles what no call tells of: it judges decisions whose time for
+// receipts is over, those that newer notes, waivers, reviews or policies concern,
+// and forgets pushed prompts that are stored by now. It is to be run regularly,
+// by one daemon or by several.
+//
+// A decision that is due is judged on a fetch that began after it was due, so
+// that nobody is held because the daemon had not looked.
+func (e *Enforcer) Due(ctx context.Context) error {
+	due, err := e.due(ctx)
+	if err != nil {
+		return err
+	}
+	stale, err := e.cfg.DB.StaleDecisions(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(e.rejudgeAll(ctx, append(due, stale...)), e.prune(ctx))
+}
+
+// due lists the decisions that can be judged now, and demands fetches for those
+// that cannot.
+func (e *Enforcer) due(ctx context.Context) ([]store.WaitingRef, error) {
+	list, err := e.cfg.DB.DueDecisions(ctx, e.clock())
+	if err != nil {
+		return nil, err
+	}
+	var ready []store.WaitingRef
+	for _, d := range list {
+		d.Event = store.EventDue
+		if d.Fetched {
+			ready = append(ready, d.WaitingRef)
+			continue
+		}
+		if err := e.demand(ctx, d.WaitingRef); err != nil {
+			return nil, err
+		}
+	}
+	return ready, nil
+}
+
+func (e *Enforcer) demand(ctx context.Context, d store.WaitingRef) error {
+	if e.cfg.Fetches == nil {
+		return nil
+	}
+	return e.cfg.DB.InTx(ctx, func(tx *store.Tx) error {
+		return e.cfg.Fetches.DemandFetch(ctx, tx, d.OrgID, d.RepoID, queue.Once)
+	})
+}
+
+// pruneBatch bounds one statement of prune.
+const pruneBatch = 5000
+
+func (e *Enforcer) prune(ctx context.Context) error {
+	for {
+		n, err := e.cfg.DB.PrunePushedPrompts(ctx, pruneBatch)
+		if err != nil || n < pruneBatch {
+			return err
+		}
+	}
+}
+
+func (e *Enforcer) rejudgeAll(ctx context.Context, waiting []store.WaitingRef) error {
+	var errs []error
+	for _, w := range waiting {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, ctx.Err())...)
+		}
+		if err := e.rejudge(ctx, w); err != nil {
+			errs = append(errs, fmt.Errorf("judging decision %s again: %w", w.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// errOvertaken says that somebody else judged the decision meanwhile.
+var errOvertaken = errors.New("decided by somebody else meanwhile")
+
+// rejudgeTries is how often a decision that others judge at the same time is
+// read anew.
+const rejudgeTries = 5
+
+// rejudge judges one waiting decision again. Where it waits no more there is
+// nothing to do.
+func (e *Enforcer) rejudge(ctx context.Context, ref store.WaitingRef) error {
+	ctx, cancel := context.WithTimeout(ctx, lateTimeout)
+	defer cancel()
+	var err error
+	for range rejudgeTries {
+		var w store.WaitingDecision
+		if w, err = e.cfg.DB.WaitingDecision(ctx, ref.OrgID, ref.ID); err != nil {
+			break
+		}
+		if err = e.settle(ctx, &w, ref.Event); !errors.Is(err, errOvertaken) {
+			break
+		}
+	}
+	if gone(err) {
+		return nil
+	}
+	return err
+}
+
+// settle judges a decision on what is known now and writes what that leads to,
+// unless it was judged since it was read: then errOvertaken.
+func (e *Enforcer) settle(ctx context.Context, w *store.WaitingDecision, event string) error {
+	late, err := e.read(ctx, w)
+	if err != nil {
+		return err
+	}
+	by := access.Daemon(w.OrgID)
+	return e.cfg.DB.Judge(ctx, func(tx *store.Tx) error {
+		s, err := late.judge(ctx, tx, event)
+		if err != nil {
+			return err
+		}
+		current := *w
+		s.Waiting = &current
+		same, err := tx.LockWaiting(ctx, &current)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return errOvertaken
+		}
+		return tx.Settle(ctx, by, *s)
+	})
+}
+
+// late is a decision that is judged again: its push as far as it is still
+// there, with the notes that are there now.
+type late struct {
+	e     *Enforcer
+	w     *store.WaitingDecision
+	push  hooks.Push
+	input push.Input
+	await bool
+}
+
+// read prepares the push of a decision for another judgement.
+func (e *Enforcer) read(ctx context.Context, w *store.WaitingDecision) (*late, error) {
+	l := &late{e: e, w: w}
+	if err := json.Unmarshal(w.Push, &l.push); err != nil {
+		return nil, fmt.Errorf("reading its push: %w", err)
+	}
+	if err := json.Unmarshal(w.Input, &l.input); err != nil {
+		return nil, fmt.Errorf("reading its input: %w", err)
+	}
+	l.await = w.DueAt != nil && (e.now(w.ReadAt).Before(*w.DueAt) || !w.Fetched)
+	l.forget()
+	if e.cfg.Notes == nil || len(l.push.Commits) == 0 {
+		return l, nil
+	}
+	commits := make([]string, len(l.push.Commits))
+	for i := range l.push.Commits {
+		commits[i] = string(l.push.Commits[i].OID)
+	}
+	found, err := e.cfg.Notes.Notes(ctx, w.OrgID, w.RepoID, commits)
+	if err != nil {
+		return nil, err
+	}
+	l.push.Notes = newer(l.push.Notes, found)
+	return l, nil
+}
+
+// forget drops the refs and commits of the push that are there no more.
+func (l *late) forget() {
+	there := make(map[string]bool, len(l.w.There))
+	for _, oid := range l.w.There {
+		there[oid] = true
+	}
+	isGone := func(ref string) bool { return slices.Contains(l.w.GoneRefs, ref) }
+	l.push.Refs = slices.DeleteFunc(l.push.Refs, func(r hooks.Ref) bool { return isGone(r.Name) })
+	judged := l.refs()
+	l.push.Commits = slices.DeleteFunc(l.push.Commits, func(c hooks.Commit) bool {
+		left := c.Refs
+		if len(left) == 0 {
+			left = judged
+		}
+		return !there[string(c.OID)] || !slices.ContainsFunc(left, func(ref string) bool { return !isGone(ref) })
+	})
+	l.push.Notes = slices.DeleteFunc(l.push.Notes, func(n hooks.Note) bool { return !there[string(n.Commit)] })
+}
+
+// refs are the names of the refs that rules on commits apply to.
+func (l *late) refs() []string {
+	var names []string
+	for _, r := range l.push.Refs {
+		if (push.Ref{Kind: r.Kind, New: string(r.New)}).Judged() {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// newer joins notes: of one commit and ref the found one counts.
+func newer(old, found []hooks.Note) []hooks.Note {
+	replaced := func(n hooks.Note) bool {
+		return slices.ContainsFunc(found, func(f hooks.Note) bool { return f.Commit == n.Commit && f.Ref == n.Ref })
+	}
+	return append(slices.DeleteFunc(slices.Clone(old), replaced), found...)
+}
+
+// judge comes to the late verdict and what it leads to. The rules are those of
+// the push, as they are now; the day is that of the push.
+func (l *late) judge(ctx context.Context, tx *store.Tx, event string) (*store.Settlement, error) {
+	if len(l.push.Commits) == 0 {
+		none := push.Verdict{Outcome: push.Accept, Findings: []push.Finding{}, Policies: []push.Judged{}}
+		return &store.Settlement{State: store.StateReleased, Verdict: none, Event: store.EventGone}, nil
+	}
+	j, err := l.judgement(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.fill(ctx, l.await); err != nil {
+		return nil, err
+	}
+	r, err := j.evaluate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.only(l.w.Verdict)
+	if err := j.waive(ctx, r); err != nil {
+		return nil, err
+	}
+	own := map[string]bool{}
+	for _, oid := range j.oids() {
+		own[oid] = true
+	}
+	r.overriddenBy(l.w.Verdict, own)
+	return l.settlement(j, r, event), nil
+}
+
+func (l *late) judgement(ctx context.Context, tx *store.Tx) (*judgement, error) {
+	to, err := tx.PushTarget(ctx, l.w.OrgID, l.w.Repo)
+	if err != nil {
+		return nil, err
+	}
+	j := &judgement{e: l.e, tx: tx, push: &l.push, org: l.w.OrgID, repo: l.w.RepoID, mode: hooks.Mode(l.w.Mode), at: l.input.Now,
+		in: l.push.Input(), locked: true}
+	j.in.Pusher, j.in.Repo = l.input.Pusher, l.input.Repo
+	if j.zone, err = zone(to.TimeZone); err != nil {
+		return nil, err
+	}
+	j.rules, err = l.e.rules.of(ctx, tx, l.w.OrgID, to.PolicyRevision, l.e.cfg.Log)
+	return j, err
+}
+
+// states are where a late verdict leads to.
+var states = map[push.Outcome]store.DecisionState{
+	push.Accept: store.StateReleased, push.Warn: store.StateReleased, push.Pending: store.StatePending, push.Refuse: store.StateHeld,
+}
+
+func (l *late) settlement(j *judgement, r *ruling, event string) *store.Settlement {
+	s := &store.Settlement{State: states[r.Outcome], Verdict: r.Verdict, Event: event, Brought: j.brought()}
+	if s.State == store.StateHeld {
+		s.Holds = l.holds(j, r)
+	}
+	if l.w.Connected {
+		s.Statuses = statuses(&l.push, j.in.Commits, s.Holds, s.State, r)
+	}
+	return s
+}
+
+// holds are the refs that are to be held and the commits at fault in each.
+func (l *late) holds(j *judgement, r *ruling) []store.WantedHold {
+	fault := faulty(j.in, r)
+	var out []store.WantedHold
+	for _, ref := range l.refs() {
+		h := store.WantedHold{Ref: ref}
+		for i := range j.in.Commits {
+			c := &j.in.Commits[i]
+			if fault[c.OID] && (len(c.Refs) == 0 || slices.Contains(c.Refs, ref)) {
+				h.Commits = append(h.Commits, c.OID)
+			}
+		}
+		if len(h.Commits) > 0 {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// perCommit are the rules whose findings name each commit at fault. The others
+// judge sums, to which every commit with receipts or AI lines adds.
+var perCommit = map[string]bool{
+	string(policy.MaxCostPerPrompt): true, string(policy.AllowedModels): true, string(policy.BlockedModels): true,
+	string(policy.AllowedProviders): true, string(policy.BlockedProviders): true, string(policy.RequireReceipts): true,
+	string(policy.ProtectedPaths): true, string(policy.ForbidSecrets): true,
+}
+
+// faulty are the commits that the refusing findings are about.
+func faulty(in push.Input, r *ruling) map[string]bool {
+	fault, sums := map[string]bool{}, false
+	for _, f := range r.Findings {
+		if f.Outcome == push.Refuse && perCommit[f.Rule] && f.Commit != "" {
+			fault[f.Commit] = true
+		} else if f.Outcome == push.Refuse {
+			sums = true
+		}
+	}
+	for _, p := range r.Policies {
+		sums = sums || r.hidden[p.PolicyID] == push.Refuse
+	}
+	if !sums {
+		return fault
+	}
+	receipts := map[string]bool{}
+	for i := range in.Receipts {
+		receipts[in.Receipts[i].Commit] = true
+	}
+	for i := range in.Commits {
+		if c := &in.Commits[i]; receipts[c.OID] || c.Lines().AI > 0 {
+			fault[c.OID] = true
+		}
+	}
+	if len(fault) == 0 {
+		for i := range in.Commits {
+			fault[in.Commits[i].OID] = true
+		}
+	}
+	return fault
+}
