@@ -26,8 +26,6 @@ type NewDecision struct {
 	// Brought and Prompts are of accepted pushes alone.
 	Brought []PushedCommit
 	Prompts []PushedPrompt
-	// Statuses are what a forge shall show.
-	Statuses []DesiredStatus
 }
 
 // RecordDecision writes a decision, what was judged, what an accepted push
@@ -50,7 +48,6 @@ func (tx *Tx) RecordDecision(ctx context.Context, by access.Principal, d *NewDec
 	w.violations(d.Verdict, false)
 	queuePushedCommits(b, d)
 	queuePushedPrompts(b, d)
-	w.statuses(d.Statuses)
 	w.audit(by, auditAction(d), map[string]any{"decision": d.ID, "pusher": d.Pusher, "state": d.State, "override": d.Override})
 	return w.send(ctx, tx, "recording a decision")
 }
@@ -97,30 +94,6 @@ func (w *decisionWriter) violations(v push.Verdict, late bool) {
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			w.org, newID(), d.ID, late, d.RepoID, d.Repo, d.Pusher, policy, clean(f.PolicyName), f.Version, clean(f.Rule), f.Outcome,
 			clean(f.Commit), waiver, w.json(f))
-	}
-}
-
-// DesiredStatus is what a forge shall show at a commit: "pending", "success" or
-// "failure".
-type DesiredStatus struct {
-	Commit      string
-	State       string
-	Description string
-}
-
-// statuses writes what forges shall show. A commit shows the newest decision
-// that brought it.
-func (w *decisionWriter) statuses(list []DesiredStatus) {
-	for _, s := range list {
-		w.batch.Queue(`
-			INSERT INTO commit_statuses AS s (org_id, repo_id, commit, state, description, decision_id)
-			VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (org_id, repo_id, commit) DO UPDATE
-			SET state = excluded.state, description = excluded.description, decision_id = excluded.decision_id, changed_at = now(),
-			    attempts = 0, error = ''
-			WHERE s.decision_id <= excluded.decision_id
-			  AND (s.state, s.description, s.decision_id) <> (excluded.state, excluded.description, excluded.decision_id)`,
-			w.org, w.decision.RepoID, s.Commit, s.State, clean(s.Description), w.decision.ID)
 	}
 }
 

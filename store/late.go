@@ -194,8 +194,7 @@ type Settlement struct {
 	// Holds are all that are wanted; others of the decision end.
 	Holds []WantedHold
 	// Brought has what the commits count as now.
-	Brought  []PushedCommit
-	Statuses []DesiredStatus
+	Brought []PushedCommit
 }
 
 // releases are the words for the end of a hold by what ended it.
@@ -204,7 +203,7 @@ var releases = map[string]string{
 }
 
 // Settle writes a late judgement: the newest verdict, the state and the event
-// that led to it, violations, holds, counts and statuses. A judgement that
+// that led to it, violations, holds and counts. A judgement that
 // changes nothing leaves only the note of when it was made.
 func (tx *Tx) Settle(ctx context.Context, by access.Principal, s Settlement) error {
 	w := &decisionWriter{batch: &pgx.Batch{}, org: s.Waiting.OrgID, decision: &s.Waiting.Decision}
@@ -229,7 +228,6 @@ func (tx *Tx) Settle(ctx context.Context, by access.Principal, s Settlement) err
 		w.event(by, s.Event, map[string]any{"outcome": s.Verdict.Outcome})
 		w.audit(by, "decision."+string(s.State), map[string]any{"decision": w.decision.ID, "event": s.Event})
 	}
-	w.statuses(s.Statuses)
 	return w.send(ctx, tx, "settling a decision")
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/ingest"
@@ -131,14 +132,27 @@ type daemon struct {
 	queue *queue.Queue
 }
 
+// dueEvery is the pause between two looks at decisions that wait: how late one is
+// judged whose time is over.
+const dueEvery = 15 * time.Second
+
 // newDaemon wires the parts. What runs in the background, and how often, is
-// this list and nothing else: fetches by demand, and the sweep that demands
-// fetches of what no event spoke of.
+// this list and nothing else: fetches by demand, the sweep that demands fetches
+// of what no event spoke of, and decisions that have waited long enough.
 func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
 	ingester := newIngester(cfg, db, logger)
+	demands, err := queue.New(queue.Config{DB: db, Log: logger})
+	if err != nil {
+		return nil, err
+	}
+	enforcer := enforce.New(enforce.Config{
+		DB: db, PublicURL: cfg.publicURL(), Log: logger, Fetches: demands,
+		Notes: &enforce.Mirrors{DB: db, Root: cfg.mirrorRoot()},
+	})
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
-		Fetch:       fetchJob(ingester),
+		Fetch:       fetchJob(ingester, enforcer, logger),
+		Tasks:       []queue.Task{{Name: "decisions", Every: dueEvery, Work: enforcer.Due}},
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -150,7 +164,7 @@ func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error
 	}
 	api, err := httpapi.New(httpapi.Config{
 		DB: db, Intake: ingester, Fetches: jobs, Remotes: cfg.rules(), Log: logger,
-		PublicURL: cfg.publicURL(), Version: buildVersion().Version,
+		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer,
 	})
 	if err != nil {
 		return nil, err
@@ -161,11 +175,19 @@ func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error
 	return d, nil
 }
 
-// fetchJob is the body of the queue's fetches.
-func fetchJob(ingester *ingest.Ingester) queue.FetchFunc {
+// fetchJob is the body of the queue's fetches. Decisions that waited for what a
+// fetch brought are judged behind it; if that fails, the regular look at them
+// does it.
+func fetchJob(ingester *ingest.Ingester, enforcer *enforce.Enforcer, log zerolog.Logger) queue.FetchFunc {
 	return func(ctx context.Context, org, repo uuid.UUID) error {
-		_, err := ingester.Sync(ctx, org, repo, nil)
-		return err
+		report, err := ingester.Sync(ctx, org, repo, nil)
+		if err != nil || !report.Changed {
+			return err
+		}
+		if err := enforcer.Reconsider(ctx, org, repo, store.EventNotes); err != nil && ctx.Err() == nil {
+			log.Warn().Err(err).Msg("waiting decisions were not judged behind a fetch; the regular look does it")
+		}
+		return nil
 	}
 }
 

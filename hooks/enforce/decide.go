@@ -257,16 +257,17 @@ func (c *decision) record(ctx context.Context, tx *store.Tx) error {
 	d.Decision = c.row()
 	if d.Outcome != push.Refuse {
 		d.Brought, d.Prompts = c.j.brought(), c.j.spent()
-		if c.to.Connected {
-			d.Statuses = statuses(c.push, c.j.in.Commits, nil, d.State, c.ruling)
-		}
 	}
 	d.TookUS = int(time.Since(c.started).Microseconds())
 	if err := tx.RecordDecision(ctx, c.by, d); err != nil {
 		return err
 	}
 	c.id = d.ID
-	return nil
+	if d.Outcome == push.Refuse || !c.to.Connected {
+		return nil
+	}
+	told := verdict{decision: d.ID, state: d.State, ruling: c.ruling}
+	return c.e.want(ctx, tx, c.by.Org, c.to.RepoID, told.statuses(c.push, c.j.in.Commits))
 }
 
 // recorded is the push as it is kept: without push options of others, which may

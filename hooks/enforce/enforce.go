@@ -40,6 +40,9 @@ type Config struct {
 	Notes NotesReader
 	// Fetches is told that a repository was pushed to; nil demands nothing.
 	Fetches Fetches
+	// Statuses is told, in the transaction that wants them, that forges are to be
+	// told of verdicts; nil tells nobody, and the statuses wait.
+	Statuses func(ctx context.Context, tx *store.Tx) error
 }
 
 // NotesReader reads the notes of commits as they are now: those of the
@@ -91,6 +94,18 @@ func (e *Enforcer) clock() *time.Time {
 	}
 	now := e.cfg.Now()
 	return &now
+}
+
+// want notes what a forge is to show at commits.
+func (e *Enforcer) want(ctx context.Context, tx *store.Tx, org, repo uuid.UUID, statuses []store.Status) error {
+	if len(statuses) == 0 {
+		return nil
+	}
+	wanted, err := tx.WantStatuses(ctx, org, repo, statuses)
+	if err != nil || !wanted || e.cfg.Statuses == nil {
+		return err
+	}
+	return e.cfg.Statuses(ctx, tx)
 }
 
 // errNoRepo says that a hook named no repository.

@@ -265,12 +265,12 @@ func noted(name, model, cost string) hooks.Note {
 func (w *world) arrive(name, model, cost string) {
 	w.t.Helper()
 	number := int64(1)
-	_, err := w.db.PostReceipts(context.Background(), access.CLI(w.org.ID), repoName, string(oid(name)), notes.Note{
-		Format: notes.FormatBlamePrompt, Receipts: []notes.Receipt{{
-			ID: "receipt-" + name, Provider: "claude", Model: model, SessionID: "session-" + name, PromptNumber: &number, CostUSD: cost,
-			Timestamp: noon.Add(-time.Hour), UserName: "Ada", UserEmail: ada,
-			Files: []notes.FileChange{{Path: name + ".go", LineStart: 1, LineEnd: 10}}}}})
-	if err != nil {
+	note := notes.Note{Format: notes.FormatBlamePrompt, Receipts: []notes.Receipt{{
+		ID: "receipt-" + name, Provider: "claude", Model: model, SessionID: "session-" + name, PromptNumber: &number, CostUSD: cost,
+		Timestamp: noon.Add(-time.Hour), UserName: "Ada", UserEmail: ada,
+		Files: []notes.FileChange{{Path: name + ".go", LineStart: 1, LineEnd: 10, BlobHash: string(oid("blob " + name))}}}}}
+	posted := []store.PostedNote{{Commit: string(oid(name)), Note: note}}
+	if _, err := w.db.PostNotes(context.Background(), access.CLI(w.org.ID), repoName, posted); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -142,7 +142,7 @@ func (e *Enforcer) settle(ctx context.Context, w *store.WaitingDecision, event s
 	}
 	by := access.Daemon(w.OrgID)
 	return e.cfg.DB.Judge(ctx, func(tx *store.Tx) error {
-		s, err := late.judge(ctx, tx, event)
+		s, statuses, err := late.judge(ctx, tx, event)
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,10 @@ func (e *Enforcer) settle(ctx context.Context, w *store.WaitingDecision, event s
 		if !same {
 			return errOvertaken
 		}
-		return tx.Settle(ctx, by, *s)
+		if err := tx.Settle(ctx, by, *s); err != nil {
+			return err
+		}
+		return e.want(ctx, tx, w.OrgID, w.RepoID, statuses)
 	})
 }
 
@@ -235,15 +238,29 @@ func newer(old, found []hooks.Note) []hooks.Note {
 
 // judge comes to the late verdict and what it leads to. The rules are those of
 // the push, as they are now; the day is that of the push.
-func (l *late) judge(ctx context.Context, tx *store.Tx, event string) (*store.Settlement, error) {
+func (l *late) judge(ctx context.Context, tx *store.Tx, event string) (*store.Settlement, []store.Status, error) {
 	if len(l.push.Commits) == 0 {
 		none := push.Verdict{Outcome: push.Accept, Findings: []push.Finding{}, Policies: []push.Judged{}}
-		return &store.Settlement{State: store.StateReleased, Verdict: none, Event: store.EventGone}, nil
+		return &store.Settlement{State: store.StateReleased, Verdict: none, Event: store.EventGone}, nil, nil
 	}
 	j, err := l.judgement(ctx, tx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	r, err := l.rule(ctx, j)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := l.settlement(j, r, event)
+	if !l.w.Connected {
+		return s, nil, nil
+	}
+	told := verdict{decision: l.w.ID, state: s.State, held: s.Holds, ruling: r}
+	return s, told.statuses(&l.push, j.in.Commits), nil
+}
+
+// rule comes to the ruling.
+func (l *late) rule(ctx context.Context, j *judgement) (*ruling, error) {
 	if err := j.fill(ctx, l.await); err != nil {
 		return nil, err
 	}
@@ -260,7 +277,7 @@ func (l *late) judge(ctx context.Context, tx *store.Tx, event string) (*store.Se
 		own[oid] = true
 	}
 	r.overriddenBy(l.w.Verdict, own)
-	return l.settlement(j, r, event), nil
+	return r, nil
 }
 
 func (l *late) judgement(ctx context.Context, tx *store.Tx) (*judgement, error) {
@@ -287,9 +304,6 @@ func (l *late) settlement(j *judgement, r *ruling, event string) *store.Settleme
 	s := &store.Settlement{State: states[r.Outcome], Verdict: r.Verdict, Event: event, Brought: j.brought()}
 	if s.State == store.StateHeld {
 		s.Holds = l.holds(j, r)
-	}
-	if l.w.Connected {
-		s.Statuses = statuses(&l.push, j.in.Commits, s.Holds, s.State, r)
 	}
 	return s
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/blameprompt/enterprise/hooks"
 	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/push"
@@ -24,34 +26,47 @@ func refText(ref string) string {
 // maxDescription bounds what forges show beside a commit.
 const maxDescription = 140
 
+// verdict is what a forge is told of one decision.
+type verdict struct {
+	decision uuid.UUID
+	state    store.DecisionState
+	// held are the refs that the decision holds.
+	held []store.WantedHold
+	*ruling
+}
+
 // statuses are what a forge shall show: at the tip of each branch whose tip came
 // with the push. A tip that was there before shows the verdict on the push that
-// brought it. Held are the refs that the decision holds.
-func statuses(p *hooks.Push, commits []push.Commit, held []store.WantedHold, state store.DecisionState, r *ruling) []store.DesiredStatus {
-	var out []store.DesiredStatus
+// brought it.
+func (v verdict) statuses(p *hooks.Push, commits []push.Commit) []store.Status {
+	var out []store.Status
 	for _, ref := range p.Refs {
 		came := slices.ContainsFunc(commits, func(c push.Commit) bool { return c.OID == string(ref.New) })
 		if !came || !strings.HasPrefix(ref.Name, "refs/heads/") {
 			continue
 		}
-		status := store.DesiredStatus{Commit: string(ref.New), State: "success"}
-		holds := slices.ContainsFunc(held, func(h store.WantedHold) bool { return h.Ref == ref.Name })
-		switch {
-		case holds:
-			status.State, status.Description = "failure", "Held by "+policyNames(r)
-		case state == store.StatePending:
-			status.State, status.Description = "pending", "Receipts are awaited"
-		case r.warnings() > 0:
-			status.Description = fmt.Sprintf("Accepted, warnings: %d", r.warnings())
-		default:
-			status.Description = "Accepted"
-		}
-		if len(status.Description) > maxDescription {
-			status.Description = strings.ToValidUTF8(status.Description[:maxDescription-3], "") + "..."
-		}
-		out = append(out, status)
+		out = append(out, v.status(ref))
 	}
 	return out
+}
+
+func (v verdict) status(ref hooks.Ref) store.Status {
+	s := store.Status{Commit: string(ref.New), State: store.StatusSuccess, Decision: v.decision}
+	holds := slices.ContainsFunc(v.held, func(h store.WantedHold) bool { return h.Ref == ref.Name })
+	switch {
+	case holds:
+		s.State, s.Description = store.StatusFailure, "Held by "+policyNames(v.ruling)
+	case v.state == store.StatePending:
+		s.State, s.Description = store.StatusPending, "Receipts are awaited"
+	case v.warnings() > 0:
+		s.Description = fmt.Sprintf("Accepted, warnings: %d", v.warnings())
+	default:
+		s.Description = "Accepted"
+	}
+	if len(s.Description) > maxDescription {
+		s.Description = strings.ToValidUTF8(s.Description[:maxDescription-3], "") + "..."
+	}
+	return s
 }
 
 // policyNames names the policies that refuse.
