@@ -1,19 +1,26 @@
-// Package forge reads the push webhooks that git forges send.
+// Package forge reads the push webhooks that git forges send, and speaks to
+// their APIs.
 //
 // It owns what is particular to each forge (GitHub, GitLab, Gitea and Forgejo,
 // Gogs, Bitbucket Cloud and Data Center) and a signed form of our own for plain
-// git servers and CI: where the signature is and what it covers, which header
-// names the event and the delivery, and how the body names the repository and
-// the refs that moved. It does no I/O.
+// git servers and CI: where the signature of a webhook is and what it covers,
+// which header names the event and the delivery, how the body names the
+// repository and the refs that moved; and how a Client lists an organisation's
+// repositories, sets the status of a commit and makes a webhook.
 //
-// Promises: Verify authenticates the bytes as they were sent, in constant time
-// and before any of their JSON is read; Parse never panics, takes time and
-// memory linear in the body, and names the header or field that it refuses.
-// A Delivery holds no secret. Everything in it is a hint when and what to
-// fetch, never the truth about a repository: a replayed or invented delivery
-// costs one fetch.
+// Promises about webhooks: Verify authenticates the bytes as they were sent, in
+// constant time and before any of their JSON is read; Parse never panics, takes
+// time and memory linear in the body, and names the header or field that it
+// refuses. Neither does I/O. A Delivery holds no secret. Everything in it is a
+// hint when and what to fetch, never the truth about a repository: a replayed
+// or invented delivery costs one fetch.
 //
-// The formats are the forges' own: docs/webhooks.md lists them.
+// Promises about calls: the token goes to the account's server alone, in a
+// header, and into no URL, error or log; no call outlives its time, no answer
+// its size; a forge that asks for a pause, or fails again and again, is left
+// alone. A call may be repeated: what it asks for is a state, not a step.
+//
+// The formats are the forges' own: docs/webhooks.md and docs/forges.md list them.
 package forge
 
 import (
@@ -102,8 +109,8 @@ type Update struct {
 	New string
 }
 
-// Secret is one shared secret of an organisation's webhook. It prints as
-// "[secret]".
+// Secret is a shared secret of an organisation's webhook, or a token. It prints
+// as "[secret]".
 type Secret string
 
 // String hides the secret.

@@ -59,8 +59,10 @@ func addressKind(addr netip.Addr) string {
 	return ""
 }
 
-// checkAddress refuses what the rules do not allow.
-func (r Rules) checkAddress(host string, addr netip.Addr) error {
+// CheckAddress refuses the address of a host if the rules do not allow it, with
+// an error that is ErrRefused. Check calls it; it is for whoever connects to a
+// git server's API.
+func (r Rules) CheckAddress(host string, addr netip.Addr) error {
 	kind := addressKind(addr)
 	switch {
 	case kind == "":

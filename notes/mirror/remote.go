@@ -379,7 +379,7 @@ func (r Rules) resolve(ctx context.Context, host string) (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	if isAddress {
-		return addr, r.checkAddress(host, addr)
+		return addr, r.CheckAddress(host, addr)
 	}
 	addrs, err := r.lookup(ctx, host)
 	if err != nil {
@@ -387,7 +387,7 @@ func (r Rules) resolve(ctx context.Context, host string) (netip.Addr, error) {
 	}
 	best := addrs[0]
 	for _, addr := range addrs {
-		if err := r.checkAddress(host, addr); err != nil {
+		if err := r.CheckAddress(host, addr); err != nil {
 			return netip.Addr{}, err
 		}
 		if addr.Unmap().Is4() && !best.Unmap().Is4() {
