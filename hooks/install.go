@@ -177,17 +177,12 @@ func ownerOf(dir string) (*syscall.Stat_t, error) {
 // hooksDir follows core.hooksPath (git-config(1)) of the repository's own
 // configuration; a relative one is relative to the git directory.
 func hooksDir(ctx context.Context, repo *gitcmd.Repo) (string, error) {
-	out, err := repo.Command(ctx, "config", "--file", filepath.Join(repo.Dir(), "config"), "--includes",
-		"--null", "--get", "core.hooksPath").Output(64 << 10)
-	var failed *gitcmd.Error
-	if errors.As(err, &failed) && failed.ExitCode == 1 {
-		return filepath.Join(repo.Dir(), "hooks"), nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("reading core.hooksPath: %w", err)
-	}
-	dir := strings.TrimSuffix(string(out), "\x00")
+	dir, set, err := ownConfig(ctx, repo, "core.hooksPath")
 	switch {
+	case err != nil:
+		return "", fmt.Errorf("reading core.hooksPath: %w", err)
+	case !set:
+		return filepath.Join(repo.Dir(), "hooks"), nil
 	case dir == "":
 		return "", errors.New("core.hooksPath is empty, with which git runs no hooks: unset it or name the directory")
 	case dir[0] == '~':
@@ -196,6 +191,18 @@ func hooksDir(ctx context.Context, repo *gitcmd.Repo) (string, error) {
 		dir = filepath.Join(repo.Dir(), dir)
 	}
 	return filepath.Clean(dir), nil
+}
+
+// ownConfig reads a setting of the repository's own configuration, and whether
+// it is set.
+func ownConfig(ctx context.Context, repo *gitcmd.Repo, key string) (value string, set bool, err error) {
+	out, err := repo.Command(ctx, "config", "--file", filepath.Join(repo.Dir(), "config"), "--includes",
+		"--null", "--get", key).Output(64 << 10)
+	var failed *gitcmd.Error
+	if errors.As(err, &failed) && failed.ExitCode == 1 {
+		return "", false, nil
+	}
+	return strings.TrimSuffix(string(out), "\x00"), err == nil, err
 }
 
 // paths are where the hook is, and where one that was there before is kept.

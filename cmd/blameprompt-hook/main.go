@@ -60,36 +60,15 @@ this program. check asks the daemon and says whether it answers.
 
 `
 
-// options are the flags.
-type options struct {
-	client hooks.ClientConfig
-	mode   string
-	time   time.Duration
-}
-
-func (o *options) flags(out io.Writer) *flag.FlagSet {
-	f := flag.NewFlagSet("blameprompt-hook", flag.ContinueOnError)
-	f.SetOutput(out)
-	f.StringVar(&o.client.Socket, "socket", "", "the daemon's Unix socket `path`")
-	f.StringVar(&o.client.URL, "url", "", "the daemon's `address`, such as https://blameprompt.example.com")
-	f.StringVar(&o.client.KeyFile, "key-file", "", "the `file` with the API key of scope hook, with --url")
-	f.StringVar(&o.client.CAFile, "ca-file", "", "the `file` of certificates in PEM to trust, with --url")
-	f.StringVar(&o.client.Org, "org", "", "the `organisation`, with --socket")
-	f.StringVar(&o.client.Repo, "repo", "", "the repository's `name`; without it the one that the git server gives")
-	f.StringVar(&o.mode, "mode", string(hooks.Advisory), "what becomes of pushes that nobody could judge: advisory or enforcing")
-	f.DurationVar(&o.time, "timeout", hooks.MaxTime, "how long a hook may take, at most 4s")
-	f.Usage = func() {
-		fmt.Fprint(out, usage)
-		f.PrintDefaults()
-	}
-	return f
-}
-
 // run runs one command line. What it cannot make sense of it fails: a gate that
 // is set up wrongly must not stand open.
 func run(ctx context.Context, p process) int {
-	var o options
-	flags := o.flags(p.stderr)
+	var o hooks.Options
+	flags := o.Flags("blameprompt-hook", p.stderr)
+	flags.Usage = func() {
+		fmt.Fprint(p.stderr, usage)
+		flags.PrintDefaults()
+	}
 	switch err := flags.Parse(p.args); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -100,11 +79,8 @@ func run(ctx context.Context, p process) int {
 		return exitUsage
 	}
 	command := flags.Arg(0)
-	if o.mode != string(hooks.Advisory) && o.mode != string(hooks.Enforcing) {
-		return p.fail(fmt.Errorf("--mode %q is neither advisory nor enforcing", o.mode))
-	}
-	if o.client.Socket == "" && o.client.URL == "" {
-		o.client.Socket = lookup(p.environ, hooks.SocketVariable)
+	if o.Client.Socket == "" && o.Client.URL == "" {
+		o.Client.Socket = lookup(p.environ, hooks.SocketVariable)
 	}
 	switch command {
 	case "pre-receive", "post-receive":
@@ -125,35 +101,35 @@ func (p process) fail(err error) int {
 	return exitFail
 }
 
-func (p process) hook(ctx context.Context, name string, o options) int {
-	o.client.Patient = o.mode == string(hooks.Enforcing) && name == "pre-receive"
-	client, err := hooks.NewClient(o.client)
+func (p process) hook(ctx context.Context, name string, o hooks.Options) int {
+	o.Client.Patient = o.Mode == hooks.Enforcing && name == "pre-receive"
+	client, err := hooks.NewClient(o.Client)
 	if err != nil {
 		return p.fail(err)
 	}
 	return hooks.RunHook(ctx, hooks.RunConfig{
-		Hook: name, Client: client, Mode: hooks.Mode(o.mode), Time: o.time,
+		Hook: name, Client: client, Mode: o.Mode, Time: o.Time,
 		Dir: p.dir, Environ: p.environ, Stdin: p.stdin, Out: p.stderr,
 	})
 }
 
-func (p process) relay(ctx context.Context, name string, o options) int {
-	if o.client.Socket == "" {
+func (p process) relay(ctx context.Context, name string, o hooks.Options) int {
+	if o.Client.Socket == "" {
 		return p.fail(errors.New(name + " is for the sessions of the gateway"))
 	}
-	if err := hooks.Relay(ctx, o.client.Socket, name, p.stdin, p.stdout); err != nil {
+	if err := hooks.Relay(ctx, o.Client.Socket, name, p.stdin, p.stdout); err != nil {
 		return p.fail(err)
 	}
 	return exitOK
 }
 
 // check says to an administrator what a hook with these flags would find.
-func (p process) check(ctx context.Context, o options) int {
-	client, err := hooks.NewClient(o.client)
+func (p process) check(ctx context.Context, o hooks.Options) int {
+	client, err := hooks.NewClient(o.Client)
 	if err != nil {
 		return p.fail(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(o.time, hooks.MaxTime))
+	ctx, cancel := context.WithTimeout(ctx, hooks.MaxTime)
 	defer cancel()
 	began := time.Now()
 	heard, err := client.Check(ctx)
@@ -166,8 +142,8 @@ func (p process) check(ctx context.Context, o options) int {
 	case heard.Repo == "":
 	case !heard.Known:
 		fmt.Fprintf(p.stdout, "It does not know repository %q yet; the first push registers it.\n", heard.Repo)
-	case string(heard.Mode) != o.mode:
-		fmt.Fprintf(p.stdout, "Repository %q is %s there and %s here; \"blamepromptd hooks install\" writes it anew.\n", heard.Repo, heard.Mode, o.mode)
+	case heard.Mode != o.Mode:
+		fmt.Fprintf(p.stdout, "Repository %q is %s there and %s here; \"blamepromptd hooks install\" writes it anew.\n", heard.Repo, heard.Mode, o.Mode)
 	default:
 		fmt.Fprintf(p.stdout, "Repository %q is %s.\n", heard.Repo, heard.Mode)
 	}

@@ -36,7 +36,7 @@ func TestACommandLineThatMakesNoSenseFails(t *testing.T) {
 		"two hooks":      {[]string{"pre-receive", "post-receive"}, 2, "usage: "},
 		"unknown flag":   {[]string{"--sokcet", "/s", "pre-receive"}, 2, "sokcet"},
 		"unknown hook":   {[]string{"--socket", "/s", "update"}, 1, `"update" is neither a hook nor a command`},
-		"unknown mode":   {[]string{"--mode", "strict", "pre-receive"}, 1, `--mode "strict"`},
+		"unknown mode":   {[]string{"--mode", "strict", "pre-receive"}, 2, "it is neither advisory nor enforcing"},
 		"no daemon":      {[]string{"--mode", "advisory", "pre-receive"}, 1, "give either a socket, or a URL"},
 		"no key":         {[]string{"--url", "https://h", "pre-receive"}, 1, "give either a socket, or a URL"},
 		"bad time":       {[]string{"--timeout", "soon", "pre-receive"}, 2, "timeout"},

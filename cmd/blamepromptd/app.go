@@ -102,7 +102,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "Print JSON")
 	addFlags(flags)
 	a.loader = &loader{lookup: a.lookup, dir: a.dir, flags: flags}
-	root.AddCommand(newServe(a), newMigrate(a), newConfig(a), newOrg(a), newRepo(a), newKey(a), newWebhook(a),
+	root.AddCommand(newServe(a), newMigrate(a), newConfig(a), newOrg(a), newRepo(a), newKey(a), newWebhook(a), newHooks(a),
 		newDoctor(a), newVersion(a))
 	return root
 }

@@ -1,7 +1,23 @@
 package main
 
 import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -12,9 +28,120 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"blamepromptd": main})
 }
 
-// TestScripts runs testdata/script; daemontest has the commands beside those of
-// testscript.
+// hookProgram builds blameprompt-hook once, for git to run, and returns its
+// path.
+var hookProgram = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "blameprompt-hook-test-")
+	if err != nil {
+		return "", err
+	}
+	// git's account passes through.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "blameprompt-hook")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "../blameprompt-hook")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the hook: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// TestScripts runs testdata/script. Beside what testscript and daemontest have,
+// there is blameprompt-hook, and a script has
+//
+//	httpshost     serves the daemon over HTTPS; sets $HTTPS and writes ca.pem
+//	sshhost       runs an OpenSSH server for this account with the key in $WORK/key;
+//	              sets $SSHPORT and GIT_SSH_COMMAND
+//	remote FILE   wants the server to have said FILE during the last push, where
+//	              <commit> and <id> stand for any
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, daemontest.Params(t, "testdata/script"))
+	program, err := hookProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := daemontest.Params(t, "testdata/script")
+	setup := params.Setup
+	params.Setup = func(env *testscript.Env) error {
+		env.Setenv("PATH", filepath.Dir(program)+string(filepath.ListSeparator)+env.Getenv("PATH"))
+		return setup(env)
+	}
+	params.Cmds["httpshost"] = cmdHTTPSHost
+	params.Cmds["sshhost"] = cmdSSHHost
+	params.Cmds["remote"] = cmdRemote
+	testscript.Run(t, params)
+}
+
+func cmdHTTPSHost(ts *testscript.TestScript, neg bool, args []string) {
+	daemontest.Usage(ts, neg, len(args) == 0, "httpshost")
+	daemon, err := url.Parse(ts.Getenv("API"))
+	ts.Check(err)
+	proxy := httputil.NewSingleHostReverseProxy(daemon)
+	server := httptest.NewUnstartedServer(proxy)
+	// What clients do that do not trust it is theirs, and what the daemon does that
+	// is down.
+	silent := log.New(io.Discard, "", 0)
+	server.Config.ErrorLog, proxy.ErrorLog = silent, silent
+	server.StartTLS()
+	ts.Defer(server.Close)
+	ts.Setenv("HTTPS", server.URL)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), ca, 0o600))
+}
+
+func cmdSSHHost(ts *testscript.TestScript, neg bool, args []string) {
+	daemontest.Usage(ts, neg, len(args) == 0, "sshhost")
+	sshd, err := exec.LookPath("sshd")
+	ts.Check(err)
+	for _, name := range []string{"hostkey", "key"} {
+		ts.Check(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", ts.MkAbs(name)).Run())
+	}
+	port := freePort(ts)
+	config := fmt.Sprintf("ListenAddress 127.0.0.1:%s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPidFile none\n"+
+		"PermitRootLogin yes\nUsePAM no\nSetEnv PATH=%s\n", port, ts.MkAbs("hostkey"), ts.MkAbs("key.pub"), os.Getenv("PATH"))
+	ts.Check(os.WriteFile(ts.MkAbs("sshd_config"), []byte(config), 0o600))
+	cmd := exec.Command(sshd, "-D", "-e", "-f", ts.MkAbs("sshd_config"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	daemontest.Poll(ts, "sshd", daemontest.Patience, func() bool {
+		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	ts.Setenv("SSHPORT", port)
+	ts.Setenv("GIT_SSH_COMMAND", strings.Join([]string{"ssh", "-F", "none", "-i", ts.MkAbs("key"), "-o", "StrictHostKeyChecking=no",
+		"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"}, " "))
+}
+
+func freePort(ts *testscript.TestScript) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	return port
+}
+
+func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {
+	daemontest.Usage(ts, neg, len(args) == 1, "remote FILE")
+	var said []string
+	for line := range strings.Lines(ts.ReadFile("stderr")) {
+		if text, ok := strings.CutPrefix(line, "remote: "); ok {
+			said = append(said, strings.TrimRight(text, " \n"))
+		}
+	}
+	want := regexp.QuoteMeta(strings.TrimRight(ts.ReadFile(args[0]), "\n"))
+	want = strings.NewReplacer("<commit>", "[0-9a-f]{12}", "<id>", "[0-9a-f-]{36}").Replace(want)
+	got := strings.Join(said, "\n")
+	if !regexp.MustCompile("^" + want + "$").MatchString(got) {
+		ts.Fatalf("the server said:\n%s\n--- and not:\n%s", got, ts.ReadFile(args[0]))
+	}
 }
