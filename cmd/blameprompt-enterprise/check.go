@@ -1,17 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/blameprompt/enterprise/hooks"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
@@ -22,8 +21,9 @@ import (
 type checkFlags struct {
 	base, commits, branch string
 	remote, repo          string
-	options               []string
 	prePush, failOpen     bool
+	// policies judge instead of those in force.
+	policies []policyDocument
 }
 
 const checkHelp = `Judge the commits that a push would bring by the organisation's policies, with
@@ -73,15 +73,19 @@ func newCheck(a *app) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
+	f.addRange(flags)
+	flags.BoolVar(&f.prePush, "pre-push", false, "Be git's pre-push hook")
+	flags.BoolVar(&f.failOpen, "fail-open", false, "Warn and allow when the server cannot be asked")
+	return cmd
+}
+
+// addRange adds the flags that say which commits are judged.
+func (f *checkFlags) addRange(flags *pflag.FlagSet) {
 	flags.StringVar(&f.base, "base", "", "Judge what HEAD has beyond this commit")
 	flags.StringVar(&f.commits, "range", "", "Judge the commits A..B")
 	flags.StringVar(&f.branch, "branch", "", "Branch that would be pushed to (default: the upstream, or the branch's name)")
 	flags.StringVar(&f.remote, "remote", "", "Remote that would be pushed to (default: as git push chooses)")
 	flags.StringVar(&f.repo, "repo", "", "Name of the repository at the server (default: by the remote's address)")
-	flags.StringArrayVarP(&f.options, "push-option", "o", nil, "Push option as of git push")
-	flags.BoolVar(&f.prePush, "pre-push", false, "Be git's pre-push hook")
-	flags.BoolVar(&f.failOpen, "fail-open", false, "Warn and allow when the server cannot be asked")
-	return cmd
 }
 
 func (f checkFlags) check() error {
@@ -216,7 +220,7 @@ func (a *app) judge(ctx context.Context, cfg config, c *checkout, f checkFlags, 
 		return err
 	}
 	naming := client.nameRepo(ctx, cmp.Or(f.repo, cfg.Repo), p.address)
-	env := hooks.Environment{Forge: hooks.Git, Via: hooks.Pushed, Email: c.email(), PushOptions: f.options}
+	env := hooks.Environment{Forge: hooks.Git, Via: hooks.Pushed, Email: c.email()}
 	pushed, err := hooks.Preview(ctx, c.repo, p.updates, p.known, env, hooks.Limits{})
 	if errors.Is(err, hooks.ErrIncomplete) {
 		return fmt.Errorf("%w: run \"git fetch --unshallow\", or fetch without --filter, and check again", hooks.ErrIncomplete)
@@ -230,7 +234,7 @@ func (a *app) judge(ctx context.Context, cfg config, c *checkout, f checkFlags, 
 	if pushed.Repo, err = naming.name(p.address); err != nil {
 		return err
 	}
-	answer, raw, err := client.evaluate(ctx, pushed)
+	answer, raw, err := client.evaluate(ctx, pushed, f.policies)
 	if err != nil {
 		return err
 	}
@@ -261,7 +265,7 @@ func (p plan) nothingNew() string {
 func (a *app) allow(f checkFlags, text string) error {
 	switch {
 	case a.json:
-		return a.printJSON(map[string]any{"verdict": push.Verdict{Outcome: push.Accept}, "text": text})
+		return a.printJSON(push.Verdict{Outcome: push.Accept, Findings: []push.Finding{}, Policies: []push.Judged{}})
 	case !f.prePush:
 		fmt.Fprintln(a.stdout, text)
 	}
@@ -275,20 +279,28 @@ func (c *checkout) email() string {
 	return cmp.Or(committer, c.setting("user.email"), email)
 }
 
-// evaluate asks for a verdict that is not recorded.
-func (c *client) evaluate(ctx context.Context, p hooks.Push) (hooks.Answer, json.RawMessage, error) {
-	var body bytes.Buffer
-	if err := p.Encode(&body); err != nil {
-		return hooks.Answer{}, nil, err
+// evaluate asks for a verdict that is not recorded, by the policies in force or
+// by others.
+func (c *client) evaluate(ctx context.Context, p hooks.Push, policies []policyDocument) (hooks.Answer, json.RawMessage, error) {
+	question := struct {
+		Repo     string            `json:"repo"`
+		Push     hooks.Push        `json:"push"`
+		Policies []json.RawMessage `json:"policies,omitempty"`
+	}{Repo: p.Repo, Push: p}
+	for _, document := range policies {
+		question.Policies = append(question.Policies, document.JSON)
 	}
-	raw, err := c.json(ctx, call{method: http.MethodPost, path: "/api/v1/policies/evaluate",
-		query: url.Values{"repo": {p.Repo}}, body: body.Bytes()}, nil)
+	body, err := json.Marshal(question)
+	if err != nil {
+		return hooks.Answer{}, nil, fmt.Errorf("writing the push: %w", err)
+	}
+	answer := hooks.Answer{Version: hooks.AnswerVersion}
+	raw, err := c.json(ctx, call{method: http.MethodPost, path: "/api/v1/policies/evaluate", body: body}, &answer.Verdict)
 	if err != nil {
 		return hooks.Answer{}, nil, err
 	}
-	answer, err := hooks.DecodeAnswer(bytes.NewReader(raw))
-	if err != nil {
-		return hooks.Answer{}, nil, fmt.Errorf("the verdict of %s cannot be read: %w", c.url, err)
+	if _, known := outcomeColours[answer.Verdict.Outcome]; !known {
+		return hooks.Answer{}, nil, fmt.Errorf("%s gives the verdict %.40q, which is none", c.url, answer.Verdict.Outcome)
 	}
 	return answer, raw, nil
 }
@@ -315,12 +327,4 @@ func (a *app) printVerdict(f checkFlags, answer hooks.Answer, raw json.RawMessag
 
 var outcomeColours = map[push.Outcome]colour{
 	push.Accept: green, push.Warn: yellow, push.Pending: yellow, push.Refuse: red,
-}
-
-// count says how many there are of something.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -82,6 +82,17 @@ func shorten(text string, limit int) string {
 	return string(runes[:limit-3]) + "..."
 }
 
+// count says how many there are of something.
+func count(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "sh"):
+		noun += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // when shows a moment in a table.
 func when(t time.Time) string {
 	if t.IsZero() {
