@@ -16,6 +16,7 @@ dry_run=no
 usage() {
 	cat <<USAGE
 Usage: ./install.sh [--dry-run]          install the programs of ./bin into PREFIX/bin
+                                         and their pages into PREFIX/share/man
        ./install.sh --deps [--dry-run]   install what they need and is missing:
                                          PostgreSQL's server programs >= $min_postgres, git >= $min_git
        ./install.sh --help
@@ -191,7 +192,13 @@ install_programs() {
 		run install -m 755 "$program" "$destdir$prefix/bin/$(basename "$program")" ||
 			fail "cannot write to $prefix/bin; run as root or set PREFIX"
 	done
-	say "installed in $prefix/bin"
+	man=$(dirname "$0")/docs/man
+	run install -d "$destdir$prefix/share/man/man1" || fail "cannot write to $prefix/share/man; run as root or set PREFIX"
+	for page in "$man"/*.1; do
+		run install -m 644 "$page" "$destdir$prefix/share/man/man1/$(basename "$page")" ||
+			fail "cannot write to $prefix/share/man; run as root or set PREFIX"
+	done
+	say "installed in $prefix/bin and $prefix/share/man"
 }
 
 action=install_programs

@@ -38,8 +38,8 @@ names both ends.
 
 As git's pre-push hook:
 
-  #!/bin/sh
-  exec ` + program + ` check --pre-push --fail-open "$@"
+    #!/bin/sh
+    exec ` + program + ` check --pre-push --fail-open "$@"
 
 With --pre-push the push comes from the hook's arguments and input. It does
 nothing unless enforce_policies = true in the configuration.

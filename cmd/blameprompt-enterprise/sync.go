@@ -29,7 +29,7 @@ next one brings everything. A receipt that comes twice is stored once.
 
 As git's post-commit hook, behind the line that attaches receipts:
 
-  ` + program + ` sync --post-commit >/dev/null 2>&1 &
+    ` + program + ` sync --post-commit >/dev/null 2>&1 &
 
 With --post-commit it does nothing unless sync_on_commit = true in the
 configuration, and an unreachable server is no error.
