@@ -16,6 +16,9 @@ ALTER TABLE forge_connections
     ADD COLUMN checked_at timestamptz,
     ADD COLUMN problem text NOT NULL DEFAULT '';
 
+-- When the repository got a webhook of its own, where one of its owner's is not
+-- to be had.
+ALTER TABLE repos ADD COLUMN hooked_at timestamptz;
 CREATE INDEX repos_connection ON repos (connection_id) WHERE connection_id IS NOT NULL;
 
 ALTER TABLE commit_statuses

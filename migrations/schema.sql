@@ -688,6 +688,7 @@ CREATE TABLE public.repos (
     forward_notes boolean DEFAULT true NOT NULL,
     connection_id uuid,
     forge_path text DEFAULT ''::text NOT NULL,
+    hooked_at timestamp with time zone,
     CONSTRAINT repos_gateway_check CHECK ((gateway = ANY (ARRAY['off'::text, 'hosted'::text, 'forwarding'::text]))),
     CONSTRAINT repos_grace_seconds_check CHECK (((grace_seconds >= 0) AND (grace_seconds <= 604800))),
     CONSTRAINT repos_mode_check CHECK ((mode = ANY (ARRAY['advisory'::text, 'enforcing'::text]))),

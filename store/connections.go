@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,17 +51,17 @@ type NewConnection struct {
 	APIURL string
 	Owner  string
 	Selection
-	// User and Token are what git authenticates with over https; the API takes
-	// the token alone.
-	User  string
-	Token string
+	// Token is for the API, User and Password are what git fetches with over https.
+	Token          string
+	User, Password string
 }
 
 const connectionColumns = `id, org_id, forge, api_url, owner, include, exclude, archived, forks, ssh, webhooks,
 	created_by, created_at, revoked_at, checked_at, problem`
 
 // SaveConnection stores a connection with its token sealed. One with the same
-// forge, address and owner is changed, token included; created tells which.
+// forge, address and owner is changed, token included, and is due for a look;
+// created tells which.
 func (db *DB) SaveConnection(ctx context.Context, by access.Principal, in NewConnection) (row Connection, created bool, err error) {
 	err = db.InTx(ctx, func(tx *Tx) error {
 		found, err := collectOne[struct{ ID uuid.UUID }](ctx, tx, "finding the connection to "+in.Owner, `
@@ -73,7 +74,7 @@ func (db *DB) SaveConnection(ctx context.Context, by access.Principal, in NewCon
 		case err != nil:
 			return err
 		}
-		sealed, err := tx.sealer.Seal([]byte(in.User+"\x00"+in.Token), connectionPurpose(by.Org, found.ID))
+		sealed, err := tx.sealer.Seal([]byte(in.User+"\x00"+in.Password+"\x00"+in.Token), connectionPurpose(by.Org, found.ID))
 		if err != nil {
 			return err
 		}
@@ -83,7 +84,8 @@ func (db *DB) SaveConnection(ctx context.Context, by access.Principal, in NewCon
 			VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), coalesce($8::text[], '{}'), $9, $10, $11, $12, $13)
 			ON CONFLICT (id) DO UPDATE
 			SET sealed = excluded.sealed, include = excluded.include, exclude = excluded.exclude,
-			    archived = excluded.archived, forks = excluded.forks, ssh = excluded.ssh, webhooks = excluded.webhooks
+			    archived = excluded.archived, forks = excluded.forks, ssh = excluded.ssh, webhooks = excluded.webhooks,
+			    checked_at = NULL, problem = ''
 			RETURNING `+connectionColumns,
 			found.ID, by.Org, in.Forge, in.APIURL, in.Owner, sealed, in.Include, in.Exclude, in.Archived, in.Forks, in.SSH,
 			in.Webhooks, by.Name)
@@ -139,8 +141,19 @@ func (db *DB) ConnectionToken(ctx context.Context, org, id uuid.UUID) (token str
 	if err != nil {
 		return "", err
 	}
-	_, token, err = db.openCredential(row.Sealed, connectionPurpose(org, id))
+	_, _, token, err = db.openConnection(row.Sealed, org, id)
 	return token, err
+}
+
+// openConnection opens what SaveConnection sealed.
+func (db *DB) openConnection(sealed []byte, org, id uuid.UUID) (user, password, token string, err error) {
+	plain, err := db.sealer.Open(sealed, connectionPurpose(org, id))
+	if err != nil {
+		return "", "", "", err
+	}
+	user, rest, _ := strings.Cut(string(plain), "\x00")
+	password, token, _ = strings.Cut(rest, "\x00")
+	return user, password, token, nil
 }
 
 // ConnectionChecked records a look at the forge; problem is empty after a good
@@ -200,7 +213,7 @@ func (tx *Tx) detachRepos(ctx context.Context, org, connection uuid.UUID, remove
 	row, err := collectOne[struct{ Live int }](ctx, tx, "detaching the repositories of connection "+connection.String(), `
 		WITH mine AS (SELECT id, removed_at FROM repos WHERE org_id = $1 AND connection_id = $2 FOR UPDATE),
 		detached AS (
-			UPDATE repos r SET connection_id = NULL,
+			UPDATE repos r SET connection_id = NULL, hooked_at = NULL,
 				removed_at = CASE WHEN $3 THEN coalesce(r.removed_at, now()) ELSE r.removed_at END
 			FROM mine WHERE r.id = mine.id)
 		SELECT count(*) FILTER (WHERE removed_at IS NULL) AS live FROM mine`, org, connection, remove)

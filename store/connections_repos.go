@@ -120,3 +120,9 @@ func (tx *Tx) attach(ctx context.Context, c Connection, repo uuid.UUID, in Forge
 			remote_url = CASE WHEN url_key = $6 THEN remote_url ELSE $5 END, url_key = $6
 		WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, c.OrgID, repo, c.ID, in.Path, in.RemoteURL, in.URLKey)
 }
+
+// RepoHooked notes that the repository has a webhook of its own now.
+func (db *DB) RepoHooked(ctx context.Context, org, repo uuid.UUID) error {
+	_, err := db.pool.Exec(ctx, `UPDATE repos SET hooked_at = now() WHERE org_id = $1 AND id = $2`, org, repo)
+	return translate(err, "noting the webhook of repository %s", repo)
+}

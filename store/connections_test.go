@@ -14,8 +14,8 @@ import (
 )
 
 func newConnection() store.NewConnection {
-	return store.NewConnection{Forge: "github", APIURL: "https://api.github.com", Owner: "acme", User: "x-access-token",
-		Token: "ghp_secret", Selection: store.Selection{Include: []string{"acme/*"}, Forks: true, Webhooks: true}}
+	return store.NewConnection{Forge: "github", APIURL: "https://api.github.com", Owner: "acme", Token: "ghp_secret",
+		User: "x-access-token", Password: "ghp_secret", Selection: store.Selection{Include: []string{"acme/*"}, Forks: true, Webhooks: true}}
 }
 
 func mustConnect(t *testing.T, db *store.DB, by access.Principal, in store.NewConnection) store.Connection {

@@ -46,6 +46,8 @@ type Repo struct {
 	// "owner/name" there.
 	ConnectionID *uuid.UUID
 	ForgePath    string
+	// HookedAt is when the repository got a webhook of its own.
+	HookedAt *time.Time
 }
 
 // Gateway says whether the SSH gateway serves a repository.
@@ -93,7 +95,7 @@ type NewRepo struct {
 
 const repoColumns = `id, org_id, name, remote_url, notes_refs, fetch_heads, default_branch, object_format,
 	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at, gateway, forward_notes,
-	mode, receipt_mode, grace_seconds, connection_id, forge_path`
+	mode, receipt_mode, grace_seconds, connection_id, forge_path, hooked_at`
 
 // CreateRepo registers a repository. One that was removed, or that so far only
 // the API fed, is taken up again under its old id with all that it holds.
@@ -117,7 +119,7 @@ func (tx *Tx) createRepo(ctx context.Context, by access.Principal, in NewRepo) (
 		ON CONFLICT (org_id, name) DO UPDATE
 		SET remote_url = excluded.remote_url, url_key = excluded.url_key, notes_refs = excluded.notes_refs,
 		    fetch_heads = excluded.fetch_heads, gateway = excluded.gateway, removed_at = NULL, fetch_failures = 0,
-		    fetch_error = '', active_at = now(), connection_id = NULL, forge_path = ''
+		    fetch_error = '', active_at = now(), connection_id = NULL, forge_path = '', hooked_at = NULL
 		WHERE r.removed_at IS NOT NULL OR (r.remote_url IS NULL AND r.gateway = 'off'
 		      AND (excluded.remote_url IS NOT NULL OR excluded.gateway <> 'off'))
 		RETURNING `+repoColumns,
@@ -186,20 +188,14 @@ func (db *DB) Credential(ctx context.Context, org, repo uuid.UUID) (user, secret
 		FROM repos r LEFT JOIN forge_connections c
 			ON c.id = r.connection_id AND c.revoked_at IS NULL AND r.remote_url LIKE 'http%'
 		WHERE r.org_id = $1 AND r.id = $2`, org, repo)
-	switch {
-	case err != nil:
+	if err != nil || row.Credential == nil && row.ConnectionID == nil {
 		return "", "", err
-	case row.Credential != nil:
-		return db.openCredential(row.Credential, "repo:"+repo.String())
-	case row.ConnectionID != nil:
-		return db.openCredential(row.Sealed, connectionPurpose(org, *row.ConnectionID))
 	}
-	return "", "", nil
-}
-
-// openCredential opens a user name and a secret that were sealed together.
-func (db *DB) openCredential(sealed []byte, purpose string) (user, secret string, err error) {
-	plain, err := db.sealer.Open(sealed, purpose)
+	if row.Credential == nil {
+		user, secret, _, err = db.openConnection(row.Sealed, org, *row.ConnectionID)
+		return user, secret, err
+	}
+	plain, err := db.sealer.Open(row.Credential, "repo:"+repo.String())
 	if err != nil {
 		return "", "", err
 	}
