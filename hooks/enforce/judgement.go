@@ -266,8 +266,24 @@ func (j *judgement) waive(ctx context.Context, r *ruling) error {
 	for i := range j.in.Commits {
 		patches[j.in.Commits[i].OID] = j.in.Commits[i].PatchID
 	}
-	r.waive(waivers, patches)
+	narrow := r.waive(waivers, patches)
+	if j.in.Await && len(narrow) > 0 {
+		r.await(j.rules.evaluate(ctx, j.missing()), narrow)
+	}
 	return nil
+}
+
+// missing is the input without what is known already: the commits whose
+// receipts may still come.
+func (j *judgement) missing() push.Input {
+	rest := j.in
+	rest.Receipts = nil
+	receipts := map[string]bool{}
+	for i := range j.in.Receipts {
+		receipts[j.in.Receipts[i].Commit] = true
+	}
+	rest.Commits = slices.DeleteFunc(slices.Clone(j.in.Commits), func(c push.Commit) bool { return c.Noted || receipts[c.OID] })
+	return rest
 }
 
 // brought are the commits of the push as they count from now on.

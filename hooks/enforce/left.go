@@ -57,6 +57,7 @@ func (e *Enforcer) Received(ctx context.Context, by access.Principal, repo strin
 		if err != nil || to.RepoID == uuid.Nil {
 			return err
 		}
+		to.Now = e.now(to.Now)
 		if left, err = leftNow(ctx, tx, by.Org, to, p.Refs); err != nil || e.cfg.Fetches == nil {
 			return err
 		}

@@ -78,10 +78,18 @@ func (r *ruling) refusing() []uuid.UUID {
 
 // waive takes the force from the findings that a waiver covers. Findings that
 // are not shown may be about any commit, so that only a waiver without one
-// covers them. Patches are the patch ids of the push's commits.
-func (r *ruling) waive(waivers []store.ActiveWaiver, patches map[string]string) {
+// covers them. Patches are the patch ids of the push's commits. It returns the
+// policies of which single commits were waived and nothing refuses any more.
+func (r *ruling) waive(waivers []store.ActiveWaiver, patches map[string]string) (narrow map[string]bool) {
+	narrow = map[string]bool{}
+	for _, id := range r.refusing() {
+		narrow[id.String()] = true
+	}
 	for _, w := range waivers {
 		id := w.PolicyID.String()
+		if w.Commit == "" && w.PatchID == "" {
+			delete(narrow, id)
+		}
 		for i := range r.Findings {
 			f := &r.Findings[i]
 			if f.PolicyID == id && f.Outcome == push.Refuse && covers(w, f, patches) {
@@ -90,6 +98,21 @@ func (r *ruling) waive(waivers []store.ActiveWaiver, patches map[string]string) 
 		}
 		if r.hidden[id] == push.Refuse && w.Commit == "" && w.PatchID == "" {
 			r.hidden[id] = push.Warn
+		}
+	}
+	r.settle()
+	for _, id := range r.refusing() {
+		delete(narrow, id.String())
+	}
+	return narrow
+}
+
+// await adds what another verdict of some policies awaits: a policy that found
+// a violation says nothing of receipts that are missing beside it.
+func (r *ruling) await(v push.Verdict, policies map[string]bool) {
+	for _, f := range v.Findings {
+		if f.Problem == push.Awaited && policies[f.PolicyID] {
+			r.Findings = append(r.Findings, f)
 		}
 	}
 	r.settle()
