@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
@@ -61,7 +62,7 @@ func classify(err error) error {
 	case errors.As(err, &pg):
 		return classifyCode(pg.Code)
 	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, puddle.ErrClosedPool),
-		pgconn.SafeToRetry(err):
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), pgconn.SafeToRetry(err):
 		return ErrUnavailable
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil

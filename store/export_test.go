@@ -55,3 +55,8 @@ func ExplainAnalytics(ctx context.Context, db *DB, org uuid.UUID, f AnalyticsFil
 	})
 	return plans, err
 }
+
+// LockRepoRow locks a row, as any statement that changes it does.
+func (tx *Tx) LockRepoRow(ctx context.Context, repo uuid.UUID) (Repo, error) {
+	return collectOne[Repo](ctx, tx, "locking a repository", `SELECT `+repoColumns+` FROM repos WHERE id = $1 FOR UPDATE`, repo)
+}

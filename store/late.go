@@ -59,9 +59,10 @@ func (db *DB) DueDecisions(ctx context.Context, at *time.Time) ([]DueDecision, e
 		WHERE d.state = 'pending' AND d.due_at <= coalesce($1, now()) ORDER BY d.org_id, d.repo_id, d.id`, at)
 }
 
-// fetchedSince is whether a fetch of r that began when d was due has succeeded.
-const fetchedSince = `(r.remote_url IS NULL OR r.removed_at IS NOT NULL
-	OR (r.fetch_failures = 0 AND r.fetch_started_at >= d.due_at AND r.fetched_at >= r.fetch_started_at)) IS NOT FALSE`
+// fetchedSince is whether a fetch of r that began when d was due has succeeded,
+// or none can be made.
+const fetchedSince = `(d.due_at IS NULL OR r.remote_url IS NULL OR r.removed_at IS NOT NULL
+	OR coalesce(r.fetch_failures = 0 AND r.fetch_started_at >= d.due_at AND r.fetched_at >= r.fetch_started_at, false))`
 
 // factMargin is how long the transaction may have taken that wrote a fact.
 const factMargin = 10 * time.Second

@@ -16,7 +16,6 @@ package enforce
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -126,6 +125,3 @@ func repoName(installed string, p *hooks.Push) (string, error) {
 	}
 	return name, nil
 }
-
-// gone reports whether an error says that a decision does not wait any more.
-func gone(err error) bool { return errors.Is(err, store.ErrNotFound) }

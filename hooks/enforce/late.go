@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -113,22 +114,27 @@ var errOvertaken = errors.New("decided by somebody else meanwhile")
 const rejudgeTries = 5
 
 // rejudge judges one waiting decision again. Where it waits no more there is
-// nothing to do.
+// nothing to do, nor where somebody else has judged it on facts that were read
+// since this began.
 func (e *Enforcer) rejudge(ctx context.Context, ref store.WaitingRef) error {
 	ctx, cancel := context.WithTimeout(ctx, lateTimeout)
 	defer cancel()
-	var err error
-	for range rejudgeTries {
-		var w store.WaitingDecision
-		if w, err = e.cfg.DB.WaitingDecision(ctx, ref.OrgID, ref.ID); err != nil {
-			break
+	var began time.Time
+	err := errOvertaken
+	for try := 0; try < rejudgeTries && errors.Is(err, errOvertaken); try++ {
+		w, readErr := e.cfg.DB.WaitingDecision(ctx, ref.OrgID, ref.ID)
+		if errors.Is(readErr, store.ErrNotFound) {
+			return nil
 		}
-		if err = e.settle(ctx, &w, ref.Event); !errors.Is(err, errOvertaken) {
-			break
+		if readErr != nil {
+			return readErr
 		}
-	}
-	if gone(err) {
-		return nil
+		if try == 0 {
+			began = w.ReadAt
+		} else if w.JudgedAt != nil && !w.JudgedAt.Before(began) {
+			return nil
+		}
+		err = e.settle(ctx, &w, ref.Event)
 	}
 	return err
 }
