@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api fuzz e2e build install clean
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push fuzz e2e build install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -41,13 +41,16 @@ lint: ## check format, vet, staticcheck, imports, modules and shell scripts
 generate: deps ## write what is generated: the API's types, the schema's dump
 	$(WITH_POSTGRES) go generate ./...
 
-bench: bench-ingest bench-api ## measure what the README promises
+bench: bench-ingest bench-api bench-push ## measure what the README promises
 
 bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./notes ./notes/ingest
 
 bench-api: deps ## measure the API over a million receipts
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./httpapi/...
+
+bench-push: deps ## measure what a push costs, with the hook beside without it
+	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkPush -benchtime 1x -timeout 60m ./cmd/blamepromptd
 
 fuzz: deps ## fuzz every target for FUZZTIME (20s) each
 	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \

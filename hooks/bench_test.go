@@ -59,7 +59,7 @@ func TestCollectChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(text), "\n"); n != 4 {
+	if n := strings.Count(string(text), "\n"); n != 3 {
 		t.Errorf("%d children:\n%s", n, text)
 	}
 }

@@ -110,16 +110,11 @@ func (c *collection) noteTips(ctx context.Context) (map[string]gitcmd.OID, error
 	if len(asked) == 0 || len(c.tips()) == 0 {
 		return tips, nil
 	}
-	refs, err := c.repo.Refs(ctx, asked...)
+	there, err := c.repo.Tips(ctx, asked...)
 	if err != nil {
 		return nil, err
 	}
-	for _, ref := range refs {
-		// What is asked for also matches as a directory.
-		if slices.Contains(asked, ref.Name) {
-			tips[ref.Name] = ref.OID
-		}
-	}
+	maps.Copy(tips, there)
 	return tips, nil
 }
 

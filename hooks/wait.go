@@ -10,9 +10,8 @@ import (
 	"github.com/blameprompt/enterprise/policy/push"
 )
 
-// pollStep is the pause between two looks at the notes refs. A look is one
-// child of git.
-const pollStep = 50 * time.Millisecond
+// pollStep is the pause between two looks at the notes refs.
+const pollStep = 25 * time.Millisecond
 
 // awaitNotes looks for notes of the push that another push brings meanwhile,
 // until each of its commits that answer awaits has one or patience is over,

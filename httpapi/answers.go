@@ -25,6 +25,9 @@ func (f answerFunc) VisitGetMetricsResponse(w http.ResponseWriter) error { retur
 // VisitReadNotesResponse implements the generated interface.
 func (f answerFunc) VisitReadNotesResponse(w http.ResponseWriter) error { return f(w) }
 
+// VisitReportPushResponse implements the generated interface.
+func (f answerFunc) VisitReportPushResponse(w http.ResponseWriter) error { return f(w) }
+
 // negotiate picks the offer that Accept prefers (RFC 9110, section 12.5.1); of
 // equals the first.
 func negotiate(h http.Header, offers ...string) (string, error) {

@@ -64,13 +64,25 @@ func (s *server) JudgePush(ctx context.Context, in JudgePushRequestObject) (Judg
 	return JudgePush200JSONResponse(answer), err
 }
 
-// ReportPush implements the operation.
+// ReportPush implements the operation. The pusher waits for the hook and the
+// hook for the answer, so that it is given first; what fails afterwards is in
+// the log, and found by the sweeps.
 func (s *server) ReportPush(ctx context.Context, in ReportPushRequestObject) (ReportPushResponseObject, error) {
 	push, err := s.readPush(ctx, in.Params.Org, in.Body)
 	if err != nil {
 		return nil, err
 	}
-	return ReportPush204Response{}, s.cfg.Enforcer.Received(ctx, principal(ctx), in.Params.Repo, push)
+	return answerFunc(func(w http.ResponseWriter) error {
+		w.WriteHeader(http.StatusNoContent)
+		// A hook that does not wait for it loses nothing.
+		_ = http.NewResponseController(w).Flush()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usualTimeout)
+		defer cancel()
+		if err := s.cfg.Enforcer.Received(ctx, principal(ctx), in.Params.Repo, push); err != nil {
+			respond.ExchangeOf(ctx).Err = err
+		}
+		return nil
+	}), nil
 }
 
 // readPush reads the document of a hook.

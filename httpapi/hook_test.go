@@ -59,6 +59,9 @@ func (j *judge) Received(_ context.Context, by access.Principal, repo string, p 
 var aPush = map[string]any{"version": 1, "object_format": "sha1", "forge": "git", "repo": "api", "via": "push",
 	"refs": []any{map[string]any{"name": "refs/heads/main", "old": strings.Repeat("0", 40), "new": commitA, "kind": "create"}}}
 
+// settle waits until what the server does behind its answers is done.
+func (w *world) settle() { w.srv.Config.Shutdown(context.Background()) }
+
 func TestAPushIsJudgedAndReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -68,6 +71,7 @@ func TestAPushIsJudgedAndReported(t *testing.T) {
 		t.Errorf("answer %+v", answer)
 	}
 	w.post(w.hook, "/api/v1/hook/received", aPush).want(204)
+	w.settle()
 	got, told := w.judge.decided[0], w.judge.received[0]
 	if got.repo != "team/app" || got.push.Repo != "api" || got.by.Org != w.org.ID || !strings.HasPrefix(got.by.Name, "key:") ||
 		!cmp.Equal(got.by.Scopes, []access.Scope{access.Hook}) || got.by.RequestID == "" {
@@ -98,13 +102,19 @@ func TestAPushThatCannotBeJudgedIsAProblem(t *testing.T) {
 		{"received", `{"version":2}`, nil, 400, "invalid_input"},
 		{"push", aPush, fmt.Errorf("deciding: %w", store.ErrUnavailable), 503, "database_unavailable"},
 		{"push", aPush, errPlanned, 500, "internal"},
-		{"received", aPush, fmt.Errorf("noting: %w", store.ErrUnavailable), 503, "database_unavailable"},
 	} {
 		w.judge.fail = c.fail
 		got := w.do(call{method: "POST", path: "/api/v1/hook/" + c.path, key: w.hook, body: c.body})
 		if got.status != c.status || got.problem().Code != c.code {
 			t.Errorf("%s %.40v: %d %s", c.path, c.body, got.status, got.body)
 		}
+	}
+	// Behind a push the answer does not wait for the work.
+	w.judge.fail = errPlanned
+	w.post(w.hook, "/api/v1/hook/received", aPush).want(204)
+	w.settle()
+	if !strings.Contains(w.log.String(), errPlanned.Error()) {
+		t.Error("the log does not tell of a report that failed")
 	}
 	silent := newWorld(t, func(cfg *httpapi.Config) { cfg.Enforcer = nil })
 	if got := silent.post(silent.hook, "/api/v1/hook/push", aPush).want(503).problem(); got.Code != "no_enforcement" {

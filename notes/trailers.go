@@ -3,6 +3,7 @@ package notes
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // ConfidenceLow marks what a commit says of itself: anyone may type it, and
@@ -62,11 +63,13 @@ func IsBot(name, email string) bool {
 	}
 	login := noReplyLogin(email)
 	return botMails[email] || strings.HasSuffix(name, "[bot]") || strings.HasSuffix(login, "[bot]") ||
-		botLogins[name] || botLogins[login] || gitlabBot.MatchString(email)
+		botLogins[name] || botLogins[login] || gitlabBot().MatchString(email)
 }
 
 // gitlabBot is the address of a GitLab project or group access token's user.
-var gitlabBot = regexp.MustCompile(`^(project|group)_?[0-9]+_bot[0-9a-f_]*@noreply\.`)
+var gitlabBot = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(project|group)_?[0-9]+_bot[0-9a-f_]*@noreply\.`)
+})
 
 // marks collects AgentMarks.
 type marks struct{ found []AgentMark }

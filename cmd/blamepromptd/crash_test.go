@@ -47,7 +47,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 // instance is a running daemon.
 type instance struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	url  string
 	cmd  *exec.Cmd
@@ -57,7 +57,7 @@ type instance struct {
 
 // begin starts a daemon on a database, with its data in dir, and does not wait
 // until it serves.
-func begin(t *testing.T, dir, dsn, root string, env ...string) *instance {
+func begin(t testing.TB, dir, dsn, root string, env ...string) *instance {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -111,7 +111,7 @@ func (p *instance) ready() *instance {
 }
 
 // eventually polls until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(3 * time.Minute)
 	defer deadline.Stop()
@@ -128,7 +128,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 // fixtureNotes makes a repository with n notes of one receipt each, 50 to a
 // notes commit.
-func fixtureNotes(t *testing.T, n int) *gittest.Fixture {
+func fixtureNotes(t testing.TB, n int) *gittest.Fixture {
 	t.Helper()
 	remote := gittest.New(t)
 	var all []gittest.Notes

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -89,19 +90,27 @@ func unwrapCallback(err error, doing string) error {
 	return nil
 }
 
+// expression is a regular expression that is compiled when it is first used:
+// programs that start with every push meet few errors.
+type expression func() *regexp.Regexp
+
+func lazily(text string) expression {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
 // missingObject holds git's ways to say that an object cannot be read, of
 // versions 2.35 to 2.51, the most precise first.
-var missingObject = []*regexp.Regexp{
-	regexp.MustCompile(`could not fetch ([0-9a-f]{40,64}) from promisor remote`),
-	regexp.MustCompile(`(?:loose|packed) object ([0-9a-f]{40,64}) .*is corrupt`),
-	regexp.MustCompile(`unable to read tree \(?([0-9a-f]{40,64})`),
-	regexp.MustCompile(`[Cc]ould not read ([0-9a-f]{40,64})`),
-	regexp.MustCompile(`bad (?:tree |blob |commit |tag )?object ([0-9a-f]{40,64})`),
-	regexp.MustCompile(`[Nn]ot a valid (?:commit|object) name ([0-9a-f]{40,64})`),
-	regexp.MustCompile(`nonexistent object ([0-9a-f]{40,64})`),
-	regexp.MustCompile(`unable to (?:parse object:?|read|find) ([0-9a-f]{40,64})`),
-	regexp.MustCompile(`missing (?:blob|tree|commit|tag|object) '?([0-9a-f]{40,64})`),
-	regexp.MustCompile(`not a tree object`),
+var missingObject = []expression{
+	lazily(`could not fetch ([0-9a-f]{40,64}) from promisor remote`),
+	lazily(`(?:loose|packed) object ([0-9a-f]{40,64}) .*is corrupt`),
+	lazily(`unable to read tree \(?([0-9a-f]{40,64})`),
+	lazily(`[Cc]ould not read ([0-9a-f]{40,64})`),
+	lazily(`bad (?:tree |blob |commit |tag )?object ([0-9a-f]{40,64})`),
+	lazily(`[Nn]ot a valid (?:commit|object) name ([0-9a-f]{40,64})`),
+	lazily(`nonexistent object ([0-9a-f]{40,64})`),
+	lazily(`unable to (?:parse object:?|read|find) ([0-9a-f]{40,64})`),
+	lazily(`missing (?:blob|tree|commit|tag|object) '?([0-9a-f]{40,64})`),
+	lazily(`not a tree object`),
 }
 
 // classify gives err the type that its words deserve.
@@ -111,7 +120,7 @@ func classify(err error) error {
 		return err
 	}
 	for _, re := range missingObject {
-		m := re.FindStringSubmatch(failed.Stderr)
+		m := re().FindStringSubmatch(failed.Stderr)
 		switch len(m) {
 		case 1:
 			return &MissingObjectError{Err: err}
@@ -158,12 +167,12 @@ func printable(r rune) rune {
 }
 
 var (
-	webUserinfo   = regexp.MustCompile(`(?i)(https?://)[^/\s'"]*@`)
-	otherPassword = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s'":@]*):[^/\s'"]*@`)
+	webUserinfo   = lazily(`(?i)(https?://)[^/\s'"]*@`)
+	otherPassword = lazily(`([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s'":@]*):[^/\s'"]*@`)
 )
 
 // Mask hides the credentials of every URL in s: all of the userinfo for http
 // and https, where a lone user name may be a token, else the password.
 func Mask(s string) string {
-	return otherPassword.ReplaceAllString(webUserinfo.ReplaceAllString(s, "$1***@"), "$1:***@")
+	return otherPassword().ReplaceAllString(webUserinfo().ReplaceAllString(s, "$1***@"), "$1:***@")
 }

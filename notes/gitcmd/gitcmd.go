@@ -16,13 +16,13 @@
 package gitcmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -33,6 +33,8 @@ type Repo struct {
 	env     []string
 	files   []*os.File
 	partial bool
+	// refFiles says that refs are files in dir, or lines of its packed-refs.
+	refFiles bool
 }
 
 // Open returns the git directory dir. It starts no child; the error is
@@ -51,12 +53,15 @@ func Open(dir string) (*Repo, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("opening repository %s: %w", dir, err)
 	}
-	return &Repo{dir: abs, partial: promisor.Match(config)}, nil
+	config = bytes.ToLower(config)
+	return &Repo{
+		dir: abs,
+		// A false match costs nothing but the pipelining of BatchReader.ReadMany.
+		partial: bytes.Contains(config, []byte("promisor")) || bytes.Contains(config, []byte("partialclone")),
+		// Other ways to keep refs are git's to read.
+		refFiles: !bytes.Contains(config, []byte("refstorage")),
+	}, nil
 }
-
-// promisor matches the configuration of a partial clone. A false match costs
-// nothing but the pipelining of BatchReader.ReadMany.
-var promisor = regexp.MustCompile(`(?i)promisor|partialclone`)
 
 // Init makes dir a bare repository of the object format "sha1" or "sha256" and
 // opens it. In a directory that is a repository already it changes nothing, or

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 )
 
@@ -119,9 +118,9 @@ func (u RefUpdate) instruction() (string, error) {
 }
 
 var (
-	refMoved = regexp.MustCompile(`but expected|reference already exists|unable to resolve reference|` +
+	refMoved = lazily(`but expected|reference already exists|unable to resolve reference|` +
 		`reference is missing`)
-	refLocked = regexp.MustCompile(`Unable to create '.*\.lock': File exists`)
+	refLocked = lazily(`Unable to create '.*\.lock': File exists`)
 )
 
 func refError(err error) error {
@@ -130,9 +129,9 @@ func refError(err error) error {
 		return err
 	}
 	switch {
-	case refLocked.MatchString(failed.Stderr):
+	case refLocked().MatchString(failed.Stderr):
 		return fmt.Errorf("%w: %w", ErrRefLocked, err)
-	case refMoved.MatchString(failed.Stderr):
+	case refMoved().MatchString(failed.Stderr):
 		return fmt.Errorf("%w: %w", ErrRefMoved, err)
 	}
 	return err
