@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"policy/access":           {},
 	"policy/push":             {},
 	"policy":                  {"notes", "policy/push"},
+	"policy/file":             {"policy"},
 	"store":                   {"migrations", "notes", "notes/gitcmd", "notes/price", "policy", "policy/access", "policy/push"},
 	"store/pglocal":           {},
 	"store/queue":             {"store"},
