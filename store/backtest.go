@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"strings"
@@ -10,38 +9,42 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/blameprompt/enterprise/policy"
-	"github.com/blameprompt/enterprise/policy/backtest"
 	"github.com/blameprompt/enterprise/policy/push"
 )
 
 // Bounds of reading recorded pushes: how many rows one query reads, and the
-// largest record that is judged again.
+// largest record that is read.
 const (
 	recordedPage = 200
 	maxRecord    = 16 << 20
 )
 
-// Backtest tells what a set of policies would have done to the pushes recorded
-// from a time (inclusive) to another (exclusive). It reads them one by one, for
-// as long as ctx lets it; see backtest.Run.
-func (db *DB) Backtest(ctx context.Context, org uuid.UUID, set *policy.Set, from, to time.Time) (backtest.Result, error) {
-	return backtest.Run(ctx, set, books{db, org}, db.recordedPushes(ctx, org, from, to))
+// RecordedPush is a decision with what was judged.
+type RecordedPush struct {
+	ID      uuid.UUID
+	At      time.Time
+	RepoID  uuid.UUID
+	Repo    string
+	Pusher  string
+	Outcome push.Outcome
+	// AwaitedUntil is when the time for receipts that come later was over.
+	AwaitedUntil time.Time
+	// Input is the push.Input as JSON; nil where it is not kept any more, or, with
+	// Oversized, is larger than 16 MiB.
+	Input     []byte
+	Oversized bool
 }
 
-// recordedPushes reads the pushes of a period, oldest first, page by page: no
-// query holds the database up for long.
-func (db *DB) recordedPushes(ctx context.Context, org uuid.UUID, from, to time.Time) iter.Seq2[backtest.Recorded, error] {
-	return func(yield func(backtest.Recorded, error) bool) {
+// RecordedPushes reads the pushes of a period, from (inclusive) to (exclusive),
+// oldest first. One at a time is in memory, and no query holds the database up
+// for long.
+func (db *DB) RecordedPushes(ctx context.Context, org uuid.UUID, from, to time.Time) iter.Seq2[RecordedPush, error] {
+	return func(yield func(RecordedPush, error) bool) {
 		after := idFloor(from.Add(-clockSkew))
 		for {
 			n := 0
 			for one, err := range db.recordedFrom(ctx, org, after, from, to) {
-				if err != nil {
-					yield(backtest.Recorded{}, err)
-					return
-				}
-				if !yield(one.recorded(), nil) {
+				if !yield(one, err) || err != nil {
 					return
 				}
 				n, after = n+1, one.ID
@@ -53,63 +56,48 @@ func (db *DB) recordedPushes(ctx context.Context, org uuid.UUID, from, to time.T
 	}
 }
 
-// recordedRow is a decision with its input, unless that is too large.
-type recordedRow struct {
-	ID           uuid.UUID
-	At           time.Time
-	Repo, Pusher string
-	Outcome      push.Outcome
-	Kept         bool
-	Input        []byte
-}
-
-func (r *recordedRow) recorded() backtest.Recorded {
-	out := backtest.Recorded{Decision: r.ID.String(), At: r.At, Repo: r.Repo, Pusher: r.Pusher, Told: r.Outcome, Input: json.RawMessage(r.Input)}
-	switch {
-	case !r.Kept:
-		out.Missing = "its record is not kept any more"
-	case r.Input == nil:
-		out.Missing = fmt.Sprintf("its record is larger than %d MiB", maxRecord>>20)
-	}
-	return out
-}
-
-// recordedFrom reads a page of rows, of which one at a time is in memory.
-func (db *DB) recordedFrom(ctx context.Context, org, after uuid.UUID, from, to time.Time) iter.Seq2[recordedRow, error] {
+// recordedFrom reads a page of recorded pushes.
+func (db *DB) recordedFrom(ctx context.Context, org, after uuid.UUID, from, to time.Time) iter.Seq2[RecordedPush, error] {
 	const op = "reading recorded pushes"
-	return func(yield func(recordedRow, error) bool) {
+	return func(yield func(RecordedPush, error) bool) {
 		rows, err := db.pool.Query(ctx, `
-			SELECT d.id, d.at, d.repo, d.pusher, d.outcome, i.decision_id IS NOT NULL,
-			       CASE WHEN octet_length(i.input::text) <= $6 THEN i.input END
+			SELECT d.id, d.at, d.repo_id, d.repo, d.pusher, d.outcome,
+			       d.at + make_interval(secs => CASE WHEN d.receipt_mode = 'deferred' THEN coalesce(r.grace_seconds, 0) ELSE 0 END),
+			       CASE WHEN octet_length(i.input::text) <= $6 THEN i.input END, coalesce(octet_length(i.input::text) > $6, false)
 			FROM decisions d LEFT JOIN decision_inputs i ON i.org_id = d.org_id AND i.decision_id = d.id
+			LEFT JOIN repos r ON r.org_id = d.org_id AND r.id = d.repo_id
 			WHERE d.org_id = $1 AND d.id > $2 AND d.id < $5 AND d.at >= $3 AND d.at < $4 ORDER BY d.id LIMIT `+itoa(recordedPage),
 			org, after, from, to, idFloor(to.Add(clockSkew)), maxRecord)
 		if err != nil {
-			yield(recordedRow{}, translate(err, op))
+			yield(RecordedPush{}, translate(err, op))
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var r recordedRow
-			err := rows.Scan(&r.ID, &r.At, &r.Repo, &r.Pusher, &r.Outcome, &r.Kept, &r.Input)
+			var r RecordedPush
+			err := rows.Scan(&r.ID, &r.At, &r.RepoID, &r.Repo, &r.Pusher, &r.Outcome, &r.AwaitedUntil, &r.Input, &r.Oversized)
 			if !yield(r, translate(err, op)) || err != nil {
 				return
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(recordedRow{}, translate(err, op))
+			yield(RecordedPush{}, translate(err, op))
 		}
 	}
 }
 
-// books are the rollups as a backtest asks for them.
-type books struct {
+// Books are sums by day as a backtest asks for them, from the rollups.
+func (db *DB) Books(org uuid.UUID) Books { return Books{db, org} }
+
+// Books implements backtest.Books.
+type Books struct {
 	db  *DB
 	org uuid.UUID
 }
 
-// Spent implements backtest.Books. Teams are those of today.
-func (b books) Spent(ctx context.Context, per push.Per, key, month string) (map[string]push.Decimal, error) {
+// Spent returns what an owner's prompts cost on the days of a month. Teams are
+// those of today.
+func (b Books) Spent(ctx context.Context, per push.Per, key, month string) (map[string]push.Decimal, error) {
 	first, err := time.Parse("2006-01", month)
 	if err != nil || strings.ContainsRune(key, 0) {
 		// No account has such a name: nothing was spent.
@@ -139,8 +127,9 @@ func (b books) Spent(ctx context.Context, per push.Per, key, month string) (map[
 	return days, nil
 }
 
-// Added implements backtest.Books.
-func (b books) Added(ctx context.Context, repo, from string) (map[string]push.Lines, error) {
+// Added returns the lines that pushes added to a repository, by day, from a day
+// on.
+func (b Books) Added(ctx context.Context, repo, from string) (map[string]push.Lines, error) {
 	rows, err := collect[struct {
 		Day              string
 		Added, AI, Human int64

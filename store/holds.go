@@ -107,19 +107,8 @@ func (tx *Tx) endHold(ctx context.Context, by access.Principal, hold *RepoHold, 
 		return translate(err, "releasing decision %s", hold.DecisionID)
 	}
 	_, err = tx.Exec(ctx, `
-		UPDATE commit_statuses SET state = 'success', description = 'Released by an administrator', changed_at = now()
+		UPDATE commit_statuses SET state = 'success', description = 'Released by an administrator', changed_at = clock_timestamp(),
+			attempts = 0, error = '', next_at = now()
 		WHERE org_id = $1 AND decision_id = $2 AND state <> 'success'`, by.Org, hold.DecisionID)
 	return translate(err, "changing the statuses of decision %s", hold.DecisionID)
-}
-
-// Waiting lists the repositories that have decisions which a waiver, a review or
-// a receipt may change.
-func (db *DB) Waiting(ctx context.Context, org uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := collect[struct{ RepoID uuid.UUID }](ctx, db.pool, "finding repositories with waiting decisions", `
-		SELECT DISTINCT repo_id FROM decisions WHERE org_id = $1 AND state IN ('pending', 'held') ORDER BY 1`, org)
-	ids := make([]uuid.UUID, len(rows))
-	for i, row := range rows {
-		ids[i] = row.RepoID
-	}
-	return ids, err
 }

@@ -14,7 +14,6 @@ package backtest
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"slices"
 	"time"
@@ -32,9 +31,9 @@ type Recorded struct {
 	Pusher   string
 	// Told is the outcome that the pusher was told.
 	Told push.Outcome
-	// Input is the push.Input as JSON; nil where it cannot be judged, and then
-	// Missing says why.
-	Input   json.RawMessage
+	// Input is what is judged; nil where that is not known, and then Missing says
+	// why. It belongs to Run, which changes its totals.
+	Input   *push.Input
 	Missing string
 }
 
@@ -129,25 +128,22 @@ func (r *run) full() string {
 
 // look judges one push. It counts nothing when the context ends meanwhile.
 func (r *run) look(ctx context.Context, recorded Recorded) error {
-	var in push.Input
-	if recorded.Input != nil && json.Unmarshal(recorded.Input, &in) != nil {
-		recorded.Input, recorded.Missing = nil, "its record cannot be read"
-	}
-	if recorded.Input == nil {
+	in := recorded.Input
+	if in == nil {
 		r.result.Pushes++
 		r.missing[cmp.Or(recorded.Missing, "its record is not there")]++
 		return nil
 	}
-	if err := r.sums.lay(ctx, r.set, &in); err != nil {
+	if err := r.sums.lay(ctx, r.set, in); err != nil {
 		return err
 	}
-	verdict := r.set.Evaluate(ctx, in)
+	verdict := r.set.Evaluate(ctx, *in)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	r.count(recorded, verdict)
 	if recorded.Told != push.Refuse {
-		r.sums.add(&in)
+		r.sums.add(in)
 	}
 	return nil
 }
