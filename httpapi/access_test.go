@@ -10,16 +10,18 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/storetest"
 )
 
 // things are what the first organisation has, for paths to name.
-type things struct{ repo, receipt, commit, key, secret string }
+type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold string }
 
 func (w *world) makeThings() things {
 	w.t.Helper()
@@ -32,7 +34,35 @@ func (w *world) makeThings() things {
 	}
 	w.post(w.admin, "/api/v1/webhook-secrets", map[string]any{"forge": "github"}).want(201).into(&secret)
 	w.post(w.ingest, "/worker/notes/upload", map[string]any{"entries": []any{map[string]any{"commit_sha": commitA, "content": "x"}}}).want(200)
-	return things{repo: repo.ID.String(), receipt: "r1", commit: commitA, key: key.Key.ID, secret: secret.WebhookSecret.ID}
+	th := things{repo: repo.ID.String(), receipt: "r1", commit: commitA, key: key.Key.ID, secret: secret.WebhookSecret.ID}
+	w.makeRulings(&th, repo)
+	return th
+}
+
+// makeRulings makes a policy, a held decision by it, and a waiver.
+func (w *world) makeRulings(th *things, repo store.Repo) {
+	w.t.Helper()
+	var made struct{ ID string }
+	w.post(w.admin, "/api/v1/policies", `{"name":"Review/all","rule":{"require_review_above":10},"action":"block"}`).want(201).into(&made)
+	th.policy = made.ID
+	th.decision = w.held(repo, made.ID, commitA).String()
+	var waivers struct{ Items []struct{ ID string } }
+	w.post(w.admin, "/api/v1/waivers", map[string]any{"policy": "Review/all", "repo": "fetched", "pusher": "eve@example.com", "reason": "backend-secret",
+		"expires_at": time.Now().Add(time.Hour).Format(time.RFC3339)}).want(201).into(&waivers)
+	th.waiver = waivers.Items[0].ID
+	th.hold = storetest.Column(w.t, w.db, `SELECT id::text FROM holds WHERE decision_id = $1`, th.decision)[0]
+}
+
+// held records a decision that holds main of a repository for Bob, because
+// nobody reviewed a commit of Cy's.
+func (w *world) held(repo store.Repo, policyID, commit string) uuid.UUID {
+	w.t.Helper()
+	finding := push.Finding{PolicyID: policyID, PolicyName: "Review/all", Version: 1, Rule: "require_review_above", Problem: push.Violated,
+		Outcome: push.Refuse, Commit: commit, Message: "nobody reviewed it", Next: "have it reviewed"}
+	return storetest.MustDecision(w.t, w.db, w.org, storetest.Decision{Repo: repo, Pusher: "bob@example.com", State: store.StateHeld,
+		Verdict: push.Verdict{Outcome: push.Refuse, Findings: []push.Finding{finding}, Policies: []push.Judged{}},
+		Input:   push.Input{Commits: []push.Commit{{OID: commit, PatchID: commit, Author: push.Person{Email: "cy@example.com"}}}},
+		Holds:   []string{"refs/heads/main"}})
 }
 
 // probe is how an operation is asked in the walk: with names of the first
@@ -42,6 +72,10 @@ type probe struct {
 	path    func(th things) string
 	body    any
 	foreign int
+}
+
+func policyPath(rest string) func(things) string {
+	return func(th things) string { return "/api/v1/policies/" + th.policy + rest }
 }
 
 func fixed(path string) func(things) string { return func(things) string { return path } }
@@ -63,12 +97,37 @@ var probes = map[string]probe{
 	"syncRepo":     {func(th things) string { return "/api/v1/repos/" + th.repo + "/sync" }, nil, 404},
 	"getCommit": {func(th things) string { return "/api/v1/repos/" + th.repo + "/commits/" + th.commit }, nil,
 		404},
-	"listFindings":        {func(th things) string { return "/api/v1/repos/" + th.repo + "/findings" }, nil, 404},
-	"getOrg":              {fixed("/api/v1/org"), nil, 200},
-	"updateOrg":           {fixed("/api/v1/org"), map[string]any{"store_conversations": true}, 200},
-	"listKeys":            {fixed("/api/v1/keys"), nil, 200},
-	"createKey":           {fixed("/api/v1/keys"), map[string]any{"name": "k", "scopes": []string{"admin"}}, 201},
-	"revokeKey":           {func(th things) string { return "/api/v1/keys/" + th.key }, nil, 404},
+	"listFindings":       {func(th things) string { return "/api/v1/repos/" + th.repo + "/findings" }, nil, 404},
+	"getOrg":             {fixed("/api/v1/org"), nil, 200},
+	"updateOrg":          {fixed("/api/v1/org"), map[string]any{"store_conversations": true}, 200},
+	"listKeys":           {fixed("/api/v1/keys"), nil, 200},
+	"createKey":          {fixed("/api/v1/keys"), map[string]any{"name": "k", "scopes": []string{"admin"}}, 201},
+	"revokeKey":          {func(th things) string { return "/api/v1/keys/" + th.key }, nil, 404},
+	"listPolicies":       {fixed("/api/v1/policies"), nil, 200},
+	"createPolicy":       {fixed("/api/v1/policies"), `{"name":"Review/all","rule":{"require_receipts":true},"enabled":false}`, 201},
+	"evaluatePush":       {fixed("/api/v1/policies/evaluate"), map[string]any{"repo": "fetched", "push": aPush}, 200},
+	"backtestPolicy":     {fixed("/api/v1/policies/backtest"), `{"document":{"name":"x","rule":{"require_receipts":true}}}`, 200},
+	"getPolicySchema":    {fixed("/api/v1/policies/schema/policy"), nil, 200},
+	"getPolicy":          {policyPath(""), nil, 404},
+	"replacePolicy":      {policyPath(""), `{"name":"mine","rule":{"require_receipts":true}}`, 404},
+	"updatePolicy":       {policyPath(""), `{"enabled":false}`, 404},
+	"removePolicy":       {policyPath(""), nil, 404},
+	"enablePolicy":       {policyPath("/enable"), nil, 404},
+	"disablePolicy":      {policyPath("/disable"), nil, 404},
+	"listPolicyVersions": {policyPath("/versions"), nil, 404},
+	"getPolicyVersion":   {policyPath("/versions/1"), nil, 404},
+	"listDecisions":      {fixed("/api/v1/decisions"), nil, 200},
+	"getDecision":        {func(th things) string { return "/api/v1/decisions/" + th.decision }, nil, 404},
+	"listViolations":     {fixed("/api/v1/violations"), nil, 200},
+	"listWaivers":        {fixed("/api/v1/waivers"), nil, 200},
+	"createWaiver": {fixed("/api/v1/waivers"), map[string]any{"policy": "Review/all", "repo": "fetched", "reason": "why not",
+		"expires_at": "2999-01-01T00:00:00Z"}, 400},
+	"revokeWaiver":        {func(th things) string { return "/api/v1/waivers/" + th.waiver }, nil, 404},
+	"listReviews":         {fixed("/api/v1/reviews"), nil, 200},
+	"createReview":        {fixed("/api/v1/reviews"), map[string]any{"repo": "unknown", "commit": commitA, "approved": true}, 400},
+	"getReviewQueue":      {fixed("/api/v1/reviews/queue"), nil, 200},
+	"listHolds":           {fixed("/api/v1/holds"), nil, 200},
+	"releaseHold":         {func(th things) string { return "/api/v1/holds/" + th.hold + "/release" }, map[string]any{"reason": "mine"}, 404},
 	"listAudit":           {fixed("/api/v1/audit"), nil, 200},
 	"listWebhookSecrets":  {fixed("/api/v1/webhook-secrets"), nil, 200},
 	"createWebhookSecret": {fixed("/api/v1/webhook-secrets"), map[string]any{"forge": "gitea"}, 201},
@@ -158,7 +217,7 @@ func TestAForeignKeyNeitherSeesNorChanges(t *testing.T) {
 		if got.status != p.foreign {
 			t.Errorf("%s with a foreign key: status %d, want %d: %s", id, got.status, p.foreign, got.body)
 		}
-		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, "ann@example.com", "backend-secret", "web/app"} {
+		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, th.policy, th.decision, th.waiver, th.hold, "ann@example.com", "backend-secret", "web/app"} {
 			if strings.Contains(string(got.body), mine) {
 				t.Errorf("%s shows a foreign key %s: %s", id, mine, got.body)
 			}

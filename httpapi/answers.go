@@ -28,6 +28,9 @@ func (f answerFunc) VisitReadNotesResponse(w http.ResponseWriter) error { return
 // VisitReportPushResponse implements the generated interface.
 func (f answerFunc) VisitReportPushResponse(w http.ResponseWriter) error { return f(w) }
 
+// VisitGetPolicySchemaResponse implements the generated interface.
+func (f answerFunc) VisitGetPolicySchemaResponse(w http.ResponseWriter) error { return f(w) }
+
 // negotiate picks the offer that Accept prefers (RFC 9110, section 12.5.1); of
 // equals the first.
 func negotiate(h http.Header, offers ...string) (string, error) {

@@ -6,10 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi/respond"
+	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/policy/backtest"
+	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
 )
 
@@ -21,6 +28,13 @@ type Enforcer interface {
 	Decide(ctx context.Context, by access.Principal, repo string, p hooks.Push) (hooks.Answer, error)
 	// Received takes note that a push reached the repository.
 	Received(ctx context.Context, by access.Principal, repo string, p hooks.Push) error
+	// Evaluate judges as Decide would, and records nothing.
+	Evaluate(ctx context.Context, by access.Principal, in enforce.EvaluateInput) (push.Verdict, error)
+	// Reconsider judges again what waits in a repository, or for the nil UUID in the
+	// whole organisation, because of an event.
+	Reconsider(ctx context.Context, org, repo uuid.UUID, event string) error
+	// Backtest tells what policies would have done to the pushes of a period.
+	Backtest(ctx context.Context, org uuid.UUID, set *policy.Set, from, to time.Time) (backtest.Result, error)
 }
 
 // CheckHook implements the operation.
@@ -85,21 +99,29 @@ func (s *server) ReportPush(ctx context.Context, in ReportPushRequestObject) (Re
 	}), nil
 }
 
+// errNoEnforcement says that there is no Enforcer.
+var errNoEnforcement = &respond.Problem{Status: http.StatusServiceUnavailable, Code: "no_enforcement",
+	Detail: "This server judges no pushes."}
+
 // readPush reads the document of a hook.
 func (s *server) readPush(ctx context.Context, org string, body io.Reader) (hooks.Push, error) {
 	if s.cfg.Enforcer == nil {
-		return hooks.Push{}, &respond.Problem{Status: http.StatusServiceUnavailable, Code: "no_enforcement",
-			Detail: "This server judges no pushes."}
+		return hooks.Push{}, errNoEnforcement
 	}
 	if org != "" {
 		if _, err := s.hookOrg(ctx, org); err != nil {
 			return hooks.Push{}, err
 		}
 	}
+	return decodePush("body", body)
+}
+
+// decodePush reads the document of a hook, which stands in a field.
+func decodePush(field string, body io.Reader) (hooks.Push, error) {
 	push, err := hooks.DecodePush(body)
 	switch {
 	case errors.Is(err, hooks.ErrPush):
-		return hooks.Push{}, fmt.Errorf("%w (%w)", respond.InvalidField("body",
+		return hooks.Push{}, fmt.Errorf("%w (%w)", respond.InvalidField(field,
 			fmt.Sprintf("must be a push as blameprompt-hook writes it, version %d", hooks.PushVersion)), err)
 	case err != nil:
 		return hooks.Push{}, readError(err)

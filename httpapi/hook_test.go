@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/policy/push"
@@ -26,6 +27,8 @@ import (
 // judge is an enforcer that refuses what has no commits to show, and keeps
 // what it was asked.
 type judge struct {
+	*enforce.Enforcer
+
 	mu       sync.Mutex
 	decided  []asked
 	received []asked

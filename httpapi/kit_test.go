@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/notes/ingest"
@@ -52,6 +53,8 @@ type world struct {
 func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 	t.Helper()
 	w := &world{t: t, db: storetest.Open(t), fetches: &demands{}, judge: &judge{}, log: &syncBuffer{}}
+	w.judge.Enforcer = enforce.New(enforce.Config{DB: w.db, PublicURL: "https://blameprompt.example.com", Log: zerolog.Nop(),
+		Notes: &enforce.Mirrors{DB: w.db, Root: t.TempDir()}})
 	cfg := httpapi.Config{DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(), Enforcer: w.judge,
 		Log: zerolog.New(w.log), PublicURL: "https://blameprompt.example.com", Version: "test",
 		Auth: auth.Config{PerSecond: 1e6, Burst: 1e6, Guesses: 1e6}}

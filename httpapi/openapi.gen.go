@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/policy"
+	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/gorilla/mux"
 	"github.com/oapi-codegen/runtime"
@@ -32,6 +34,54 @@ func (e AttestedPathClass) Valid() bool {
 	case Ai:
 		return true
 	case Human:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DecisionState.
+const (
+	DecisionStateFinal    DecisionState = "final"
+	DecisionStateHeld     DecisionState = "held"
+	DecisionStatePending  DecisionState = "pending"
+	DecisionStateReleased DecisionState = "released"
+)
+
+// Valid indicates whether the value is a known member of the DecisionState enum.
+func (e DecisionState) Valid() bool {
+	switch e {
+	case DecisionStateFinal:
+		return true
+	case DecisionStateHeld:
+		return true
+	case DecisionStatePending:
+		return true
+	case DecisionStateReleased:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DecisionEventState.
+const (
+	DecisionEventStateFinal    DecisionEventState = "final"
+	DecisionEventStateHeld     DecisionEventState = "held"
+	DecisionEventStatePending  DecisionEventState = "pending"
+	DecisionEventStateReleased DecisionEventState = "released"
+)
+
+// Valid indicates whether the value is a known member of the DecisionEventState enum.
+func (e DecisionEventState) Valid() bool {
+	switch e {
+	case DecisionEventStateFinal:
+		return true
+	case DecisionEventStateHeld:
+		return true
+	case DecisionEventStatePending:
+		return true
+	case DecisionEventStateReleased:
 		return true
 	default:
 		return false
@@ -134,6 +184,51 @@ const (
 func (e HookPushVersion) Valid() bool {
 	switch e {
 	case N1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PolicyAction.
+const (
+	PolicyActionBlock PolicyAction = "block"
+	PolicyActionWarn  PolicyAction = "warn"
+)
+
+// Valid indicates whether the value is a known member of the PolicyAction enum.
+func (e PolicyAction) Valid() bool {
+	switch e {
+	case PolicyActionBlock:
+		return true
+	case PolicyActionWarn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PolicyVersionChange.
+const (
+	Changed  PolicyVersionChange = "changed"
+	Created  PolicyVersionChange = "created"
+	Disabled PolicyVersionChange = "disabled"
+	Enabled  PolicyVersionChange = "enabled"
+	Removed  PolicyVersionChange = "removed"
+)
+
+// Valid indicates whether the value is a known member of the PolicyVersionChange enum.
+func (e PolicyVersionChange) Valid() bool {
+	switch e {
+	case Changed:
+		return true
+	case Created:
+		return true
+	case Disabled:
+		return true
+	case Enabled:
+		return true
+	case Removed:
 		return true
 	default:
 		return false
@@ -344,6 +439,54 @@ func (e Source) Valid() bool {
 	}
 }
 
+// Defines values for ListDecisionsParamsOutcome.
+const (
+	ListDecisionsParamsOutcomeAccept  ListDecisionsParamsOutcome = "accept"
+	ListDecisionsParamsOutcomePending ListDecisionsParamsOutcome = "pending"
+	ListDecisionsParamsOutcomeRefuse  ListDecisionsParamsOutcome = "refuse"
+	ListDecisionsParamsOutcomeWarn    ListDecisionsParamsOutcome = "warn"
+)
+
+// Valid indicates whether the value is a known member of the ListDecisionsParamsOutcome enum.
+func (e ListDecisionsParamsOutcome) Valid() bool {
+	switch e {
+	case ListDecisionsParamsOutcomeAccept:
+		return true
+	case ListDecisionsParamsOutcomePending:
+		return true
+	case ListDecisionsParamsOutcomeRefuse:
+		return true
+	case ListDecisionsParamsOutcomeWarn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDecisionsParamsState.
+const (
+	ListDecisionsParamsStateFinal    ListDecisionsParamsState = "final"
+	ListDecisionsParamsStateHeld     ListDecisionsParamsState = "held"
+	ListDecisionsParamsStatePending  ListDecisionsParamsState = "pending"
+	ListDecisionsParamsStateReleased ListDecisionsParamsState = "released"
+)
+
+// Valid indicates whether the value is a known member of the ListDecisionsParamsState enum.
+func (e ListDecisionsParamsState) Valid() bool {
+	switch e {
+	case ListDecisionsParamsStateFinal:
+		return true
+	case ListDecisionsParamsStateHeld:
+		return true
+	case ListDecisionsParamsStatePending:
+		return true
+	case ListDecisionsParamsStateReleased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListReceiptsParamsSource.
 const (
 	ListReceiptsParamsSourceApi         ListReceiptsParamsSource = "api"
@@ -401,6 +544,24 @@ func (e ListFindingsParamsSeverity) Valid() bool {
 	case ListFindingsParamsSeverityInfo:
 		return true
 	case ListFindingsParamsSeverityWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListViolationsParamsOutcome.
+const (
+	ListViolationsParamsOutcomeRefuse ListViolationsParamsOutcome = "refuse"
+	ListViolationsParamsOutcomeWarn   ListViolationsParamsOutcome = "warn"
+)
+
+// Valid indicates whether the value is a known member of the ListViolationsParamsOutcome enum.
+func (e ListViolationsParamsOutcome) Valid() bool {
+	switch e {
+	case ListViolationsParamsOutcomeRefuse:
+		return true
+	case ListViolationsParamsOutcomeWarn:
 		return true
 	default:
 		return false
@@ -498,6 +659,58 @@ type AttestedPath struct {
 // AttestedPathClass defines model for AttestedPath.Class.
 type AttestedPathClass string
 
+// Backtest defines model for Backtest.
+type Backtest struct {
+	// Complete Whether all pushes of the period were looked at.
+	Complete bool `json:"complete"`
+
+	// Examples The newest pushes that would not be accepted, refused ones first.
+	Examples []BacktestExample `json:"examples"`
+
+	// From The first day.
+	From string `json:"from"`
+
+	// InScope Pushes that the policy is for; the others would be accepted.
+	InScope int `json:"in_scope"`
+
+	// NotJudged Why pushes could not be judged, and how many.
+	NotJudged []BacktestNotJudged `json:"not_judged"`
+
+	// Pushes Recorded pushes of the period.
+	Pushes int `json:"pushes"`
+
+	// Stopped Why the newest pushes were not looked at.
+	Stopped string `json:"stopped,omitempty"`
+
+	// To The last day.
+	To          string `json:"to"`
+	WouldAccept int    `json:"would_accept"`
+	WouldRefuse int    `json:"would_refuse"`
+
+	// WouldWait Pushes whose receipts had not come when they were judged last.
+	WouldWait int `json:"would_wait"`
+	WouldWarn int `json:"would_warn"`
+}
+
+// BacktestExample defines model for BacktestExample.
+type BacktestExample struct {
+	At       time.Time          `json:"at"`
+	Decision openapi_types.UUID `json:"decision"`
+
+	// Findings At most three.
+	Findings []VerdictFinding `json:"findings"`
+	Outcome  Outcome          `json:"outcome"`
+	Pusher   string           `json:"pusher"`
+	Repo     string           `json:"repo"`
+	Told     Outcome          `json:"told"`
+}
+
+// BacktestNotJudged defines model for BacktestNotJudged.
+type BacktestNotJudged struct {
+	Pushes int    `json:"pushes"`
+	Reason string `json:"reason"`
+}
+
 // CommitDetail defines model for CommitDetail.
 type CommitDetail struct {
 	// Attested Distinct lines that the current notes attest.
@@ -531,6 +744,9 @@ type Cost = store.Decimal
 // Count Null where the receipt is silent.
 type Count = int64
 
+// Day A day in the organisation's time zone, inclusive.
+type Day = string
+
 // DaySums defines model for DaySums.
 type DaySums struct {
 	// Cost An exact decimal.
@@ -541,6 +757,73 @@ type DaySums struct {
 
 // Decimal An exact decimal.
 type Decimal = store.Decimal
+
+// Decision defines model for Decision.
+type Decision struct {
+	At       time.Time          `json:"at"`
+	Commits  int                `json:"commits"`
+	DueAt    *Time              `json:"due_at"`
+	Forge    string             `json:"forge"`
+	Id       openapi_types.UUID `json:"id"`
+	JudgedAt *Time              `json:"judged_at"`
+
+	// Lines Added lines of the push that count, by class; the rest of `added` is of unknown origin.
+	Lines   PushedLines `json:"lines"`
+	Outcome Outcome     `json:"outcome"`
+
+	// Override The reason of an override that let the push pass, else empty.
+	Override string `json:"override"`
+
+	// Pusher The user's e-mail address, else the account's name at the forge.
+	Pusher      string             `json:"pusher"`
+	PusherName  string             `json:"pusher_name"`
+	ReceiptMode string             `json:"receipt_mode"`
+	Refs        []PushedRef        `json:"refs"`
+	Repo        string             `json:"repo"`
+	RepoId      openapi_types.UUID `json:"repo_id"`
+	RequestId   string             `json:"request_id"`
+	State       DecisionState      `json:"state"`
+
+	// TookUs Microseconds that judging took.
+	TookUs int    `json:"took_us"`
+	Via    string `json:"via"`
+}
+
+// DecisionState defines model for Decision.State.
+type DecisionState string
+
+// DecisionDetail defines model for DecisionDetail.
+type DecisionDetail struct {
+	Decision Decision `json:"decision"`
+
+	// Events What happened to the decision after the push, in order.
+	Events []DecisionEvent `json:"events"`
+	Holds  []Hold          `json:"holds"`
+
+	// LateVerdict The newest verdict after the push.
+	LateVerdict *Verdict `json:"late_verdict"`
+
+	// Text What the pusher read, without hints that depended on the moment.
+	Text       string      `json:"text"`
+	Verdict    Verdict     `json:"verdict"`
+	Violations []Violation `json:"violations"`
+}
+
+// DecisionEvent defines model for DecisionEvent.
+type DecisionEvent struct {
+	At        time.Time          `json:"at"`
+	Detail    json.RawMessage    `json:"detail"`
+	Event     string             `json:"event"`
+	Principal string             `json:"principal"`
+	Seq       int                `json:"seq"`
+	State     DecisionEventState `json:"state"`
+}
+
+// DecisionEventState defines model for DecisionEvent.State.
+type DecisionEventState string
+
+// EvaluatedPush What `blameprompt-hook` would send of the push; see `judgePush`.
+type EvaluatedPush = json.RawMessage
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -581,6 +864,25 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// Hold defines model for Hold.
+type Hold struct {
+	// Commits Those at fault.
+	Commits    []string           `json:"commits"`
+	CreatedAt  time.Time          `json:"created_at"`
+	DecisionId openapi_types.UUID `json:"decision_id"`
+	Id         openapi_types.UUID `json:"id"`
+	Pusher     string             `json:"pusher"`
+	Reason     string             `json:"reason"`
+	Ref        string             `json:"ref"`
+
+	// Release What ended it: waived, reviewed, gone, judged, released; empty while it is in force.
+	Release    string             `json:"release"`
+	ReleasedAt *Time              `json:"released_at"`
+	ReleasedBy string             `json:"released_by"`
+	Repo       string             `json:"repo"`
+	RepoId     openapi_types.UUID `json:"repo_id"`
+}
 
 // HookCheck defines model for HookCheck.
 type HookCheck struct {
@@ -629,6 +931,9 @@ type Key struct {
 	Prefix    string  `json:"prefix"`
 	RevokedAt *Time   `json:"revoked_at"`
 	Scopes    []Scope `json:"scopes"`
+
+	// User The e-mail address of the person whose key it is, empty for a machine's.
+	User string `json:"user"`
 }
 
 // ModelSums defines model for ModelSums.
@@ -655,6 +960,39 @@ type NewRepo struct {
 
 	// Url https, ssh, or file below an allowed root; without credentials.
 	Url string `json:"url"`
+}
+
+// NewReview defines model for NewReview.
+type NewReview struct {
+	Approved bool `json:"approved"`
+
+	// Comment Needed where it is not approved.
+	Comment  string              `json:"comment,omitempty"`
+	Commit   string              `json:"commit,omitempty"`
+	Decision *openapi_types.UUID `json:"decision,omitempty"`
+
+	// Repo By name or id.
+	Repo string `json:"repo,omitempty"`
+}
+
+// NewWaiver defines model for NewWaiver.
+type NewWaiver struct {
+	Commit string `json:"commit,omitempty"`
+
+	// Decision Waive what refuses in this decision; only reason and expires_at may stand beside it.
+	Decision *openapi_types.UUID `json:"decision,omitempty"`
+
+	// ExpiresAt An RFC 3339 time to come.
+	ExpiresAt string `json:"expires_at"`
+	PatchId   string `json:"patch_id,omitempty"`
+
+	// Policy By name or id.
+	Policy string `json:"policy,omitempty"`
+	Pusher string `json:"pusher,omitempty"`
+	Reason string `json:"reason"`
+
+	// Repo By name or id.
+	Repo string `json:"repo,omitempty"`
 }
 
 // NextCursor defines model for NextCursor.
@@ -684,6 +1022,56 @@ type Org struct {
 	StoreConversations bool               `json:"store_conversations"`
 	TimeZone           string             `json:"time_zone"`
 }
+
+// Outcome defines model for Outcome.
+type Outcome = push.Outcome
+
+// Policy defines model for Policy.
+type Policy struct {
+	Action    PolicyAction       `json:"action"`
+	CreatedAt time.Time          `json:"created_at"`
+	Enabled   bool               `json:"enabled"`
+	Id        openapi_types.UUID `json:"id"`
+	Name      string             `json:"name"`
+	RemovedAt *Time              `json:"removed_at"`
+	Rule      json.RawMessage    `json:"rule"`
+
+	// Scope The pushes that a policy is for; what is left out is not limited.
+	Scope     PolicyScope `json:"scope"`
+	UpdatedAt time.Time   `json:"updated_at"`
+
+	// Version Counts the changes; decisions name it.
+	Version int `json:"version"`
+}
+
+// PolicyAction defines model for Policy.Action.
+type PolicyAction string
+
+// PolicyDocument A policy as docs/policies.md describes it; `GET /api/v1/policies/schema/policy` answers its JSON Schema.
+// `action` is `warn` and `enabled` is true where they are left out.
+type PolicyDocument = json.RawMessage
+
+// PolicyPatch defines model for PolicyPatch.
+type PolicyPatch = json.RawMessage
+
+// PolicyScope The pushes that a policy is for; what is left out is not limited.
+type PolicyScope = policy.Scope
+
+// PolicyVersion defines model for PolicyVersion.
+type PolicyVersion struct {
+	// Author A person's e-mail address, `key:ID` or `cli`.
+	Author    string              `json:"author"`
+	Change    PolicyVersionChange `json:"change"`
+	CreatedAt time.Time           `json:"created_at"`
+
+	// Document A policy as docs/policies.md describes it; `GET /api/v1/policies/schema/policy` answers its JSON Schema.
+	// `action` is `warn` and `enabled` is true where they are left out.
+	Document PolicyDocument `json:"document"`
+	Version  int            `json:"version"`
+}
+
+// PolicyVersionChange defines model for PolicyVersion.Change.
+type PolicyVersionChange string
 
 // Posted defines model for Posted.
 type Posted struct {
@@ -723,6 +1111,12 @@ type Provenance struct {
 
 // PushAnswer defines model for PushAnswer.
 type PushAnswer = hooks.Answer
+
+// PushedLines Added lines of the push that count, by class; the rest of `added` is of unknown origin.
+type PushedLines = push.Lines
+
+// PushedRef defines model for PushedRef.
+type PushedRef = push.Ref
 
 // Receipt defines model for Receipt.
 type Receipt struct {
@@ -1090,6 +1484,22 @@ type RepoSums struct {
 	Repo     string  `json:"repo"`
 }
 
+// Review defines model for Review.
+type Review struct {
+	Approved  bool               `json:"approved"`
+	Comment   string             `json:"comment"`
+	Commit    string             `json:"commit"`
+	CreatedAt time.Time          `json:"created_at"`
+	Id        openapi_types.UUID `json:"id"`
+	Name      string             `json:"name"`
+
+	// PatchId The change, wherever it is rebased to; empty where it is not known.
+	PatchId  string             `json:"patch_id"`
+	Repo     string             `json:"repo"`
+	RepoId   openapi_types.UUID `json:"repo_id"`
+	Reviewer string             `json:"reviewer"`
+}
+
 // Scope defines model for Scope.
 type Scope string
 
@@ -1099,6 +1509,78 @@ type Source string
 // Time defines model for Time.
 type Time = time.Time
 
+// Verdict defines model for Verdict.
+type Verdict = push.Verdict
+
+// VerdictFinding One thing that one policy found. Text of the push stands in messages quoted; the other fields hold it as it is.
+type VerdictFinding = push.Finding
+
+// Violation defines model for Violation.
+type Violation struct {
+	At time.Time `json:"at"`
+
+	// Commit Empty where it is about no single commit.
+	Commit     string             `json:"commit"`
+	DecisionId openapi_types.UUID `json:"decision_id"`
+
+	// Finding One thing that one policy found. Text of the push stands in messages quoted; the other fields hold it as it is.
+	Finding VerdictFinding     `json:"finding"`
+	Id      openapi_types.UUID `json:"id"`
+
+	// Late Whether it was found after the push, when receipts had come.
+	Late       bool                `json:"late"`
+	Outcome    Outcome             `json:"outcome"`
+	PolicyId   openapi_types.UUID  `json:"policy_id"`
+	PolicyName string              `json:"policy_name"`
+	Pusher     string              `json:"pusher"`
+	Repo       string              `json:"repo"`
+	RepoId     openapi_types.UUID  `json:"repo_id"`
+	Rule       string              `json:"rule"`
+	Version    int                 `json:"version"`
+	WaiverId   *openapi_types.UUID `json:"waiver_id"`
+}
+
+// Waiver defines model for Waiver.
+type Waiver struct {
+	// Commit Empty for every commit.
+	Commit    string             `json:"commit"`
+	CreatedAt time.Time          `json:"created_at"`
+	CreatedBy string             `json:"created_by"`
+	ExpiresAt time.Time          `json:"expires_at"`
+	Id        openapi_types.UUID `json:"id"`
+
+	// PatchId The change, wherever it is rebased to; empty for every one.
+	PatchId  string             `json:"patch_id"`
+	Policy   string             `json:"policy"`
+	PolicyId openapi_types.UUID `json:"policy_id"`
+
+	// Pusher Empty for everybody.
+	Pusher string `json:"pusher"`
+	Reason string `json:"reason"`
+	Repo   string `json:"repo"`
+
+	// RepoId Null for every repository.
+	RepoId    *openapi_types.UUID `json:"repo_id"`
+	RevokedAt *Time               `json:"revoked_at"`
+	RevokedBy string              `json:"revoked_by"`
+}
+
+// WantedReview defines model for WantedReview.
+type WantedReview struct {
+	At         time.Time          `json:"at"`
+	Commit     string             `json:"commit"`
+	DecisionId openapi_types.UUID `json:"decision_id"`
+
+	// Finding One thing that one policy found. Text of the push stands in messages quoted; the other fields hold it as it is.
+	Finding VerdictFinding `json:"finding"`
+
+	// Held Whether the commit was pushed and holds its branch; else its push was refused.
+	Held   bool               `json:"held"`
+	Pusher string             `json:"pusher"`
+	Repo   string             `json:"repo"`
+	RepoId openapi_types.UUID `json:"repo_id"`
+}
+
 // WebhookSecret defines model for WebhookSecret.
 type WebhookSecret struct {
 	CreatedAt time.Time          `json:"created_at"`
@@ -1106,6 +1588,9 @@ type WebhookSecret struct {
 	Id        openapi_types.UUID `json:"id"`
 	RevokedAt *Time              `json:"revoked_at"`
 }
+
+// CommitFilter defines model for CommitFilter.
+type CommitFilter = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -1127,6 +1612,15 @@ type IDPath = openapi_types.UUID
 
 // Limit defines model for Limit.
 type Limit = int
+
+// OneRepo defines model for OneRepo.
+type OneRepo = string
+
+// PolicyPath defines model for PolicyPath.
+type PolicyPath = string
+
+// PusherFilter defines model for PusherFilter.
+type PusherFilter = string
 
 // RepoFilter defines model for RepoFilter.
 type RepoFilter = []string
@@ -1174,6 +1668,62 @@ type ListAuditParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListDecisionsParams defines parameters for ListDecisions.
+type ListDecisionsParams struct {
+	// Repo Repository by name or id.
+	Repo OneRepo `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Pusher Who pushed, by the user's e-mail address, else by the account's name at the forge.
+	Pusher PusherFilter `form:"pusher,omitempty" json:"pusher,omitempty"`
+
+	// Outcome What the pusher was told.
+	Outcome ListDecisionsParamsOutcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// State Where the decision stands now.
+	State ListDecisionsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Policy A policy, by name or id, that was violated or failed.
+	Policy string `form:"policy,omitempty" json:"policy,omitempty"`
+
+	// From The earliest time, inclusive. A date means its first moment in the organisation's time zone.
+	From From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The end. A time is exclusive; a date is inclusive, up to its last moment in the organisation's time zone.
+	To    To    `form:"to,omitempty" json:"to,omitempty"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListDecisionsParamsOutcome defines parameters for ListDecisions.
+type ListDecisionsParamsOutcome string
+
+// ListDecisionsParamsState defines parameters for ListDecisions.
+type ListDecisionsParamsState string
+
+// ListHoldsParams defines parameters for ListHolds.
+type ListHoldsParams struct {
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Pusher Who pushed, by the user's e-mail address, else by the account's name at the forge.
+	Pusher PusherFilter `form:"pusher,omitempty" json:"pusher,omitempty"`
+	Ref    string       `form:"ref,omitempty" json:"ref,omitempty"`
+
+	// Active Whether it is in force.
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
+	Limit  Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ReleaseHoldJSONBody defines parameters for ReleaseHold.
+type ReleaseHoldJSONBody struct {
+	Reason string `json:"reason"`
+}
+
 // CheckHookParams defines parameters for CheckHook.
 type CheckHookParams struct {
 	// Org The organisation, which a hook that comes through the daemon's Unix socket names: none means `default`. A key has
@@ -1210,12 +1760,56 @@ type CreateKeyJSONBody struct {
 	ExpiresAt string  `json:"expires_at,omitempty"`
 	Name      string  `json:"name"`
 	Scopes    []Scope `json:"scopes"`
+
+	// User The e-mail address of the user who will act with the key; absent for a machine's.
+	User string `json:"user,omitempty"`
 }
 
 // UpdateOrgJSONBody defines parameters for UpdateOrg.
 type UpdateOrgJSONBody struct {
 	// StoreConversations Whether conversations in receipts that arrive from now on are stored.
 	StoreConversations *bool `json:"store_conversations,omitempty"`
+}
+
+// ListPoliciesParams defines parameters for ListPolicies.
+type ListPoliciesParams struct {
+	// Enabled Only those that are switched on (true) or off (false).
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+}
+
+// BacktestPolicyJSONBody defines parameters for BacktestPolicy.
+type BacktestPolicyJSONBody struct {
+	// Document A policy as docs/policies.md describes it; `GET /api/v1/policies/schema/policy` answers its JSON Schema.
+	// `action` is `warn` and `enabled` is true where they are left out.
+	Document PolicyDocument `json:"document,omitempty"`
+
+	// From A day in the organisation's time zone, inclusive.
+	From Day `json:"from,omitempty"`
+
+	// Policy A policy's name or id; give it or a document.
+	Policy string `json:"policy,omitempty"`
+
+	// To A day in the organisation's time zone, inclusive.
+	To Day `json:"to,omitempty"`
+}
+
+// EvaluatePushJSONBody defines parameters for EvaluatePush.
+type EvaluatePushJSONBody struct {
+	Policies []PolicyDocument `json:"policies,omitempty"`
+
+	// Push What `blameprompt-hook` would send of the push; see `judgePush`.
+	Push EvaluatedPush `json:"push"`
+
+	// Repo The repository's name; absent for the one that the push names.
+	Repo string `json:"repo,omitempty"`
+}
+
+// ListPolicyVersionsParams defines parameters for ListPolicyVersions.
+type ListPolicyVersionsParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListReceiptsParams defines parameters for ListReceipts.
@@ -1298,6 +1892,75 @@ type ListFindingsParams struct {
 // ListFindingsParamsSeverity defines parameters for ListFindings.
 type ListFindingsParamsSeverity string
 
+// ListReviewsParams defines parameters for ListReviews.
+type ListReviewsParams struct {
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo     RepoFilter   `form:"repo,omitempty" json:"repo,omitempty"`
+	Commit   CommitFilter `form:"commit,omitempty" json:"commit,omitempty"`
+	Reviewer string       `form:"reviewer,omitempty" json:"reviewer,omitempty"`
+	Limit    Limit        `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetReviewQueueParams defines parameters for GetReviewQueue.
+type GetReviewQueueParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListViolationsParams defines parameters for ListViolations.
+type ListViolationsParams struct {
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Pusher Who pushed, by the user's e-mail address, else by the account's name at the forge.
+	Pusher PusherFilter `form:"pusher,omitempty" json:"pusher,omitempty"`
+
+	// Policy By name or id.
+	Policy   string                      `form:"policy,omitempty" json:"policy,omitempty"`
+	Rule     string                      `form:"rule,omitempty" json:"rule,omitempty"`
+	Outcome  ListViolationsParamsOutcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+	Commit   CommitFilter                `form:"commit,omitempty" json:"commit,omitempty"`
+	Decision *openapi_types.UUID         `form:"decision,omitempty" json:"decision,omitempty"`
+
+	// Late Whether it was found after the push, when receipts had come.
+	Late   *bool `form:"late,omitempty" json:"late,omitempty"`
+	Waived *bool `form:"waived,omitempty" json:"waived,omitempty"`
+
+	// From The earliest time, inclusive. A date means its first moment in the organisation's time zone.
+	From From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The end. A time is exclusive; a date is inclusive, up to its last moment in the organisation's time zone.
+	To    To    `form:"to,omitempty" json:"to,omitempty"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListViolationsParamsOutcome defines parameters for ListViolations.
+type ListViolationsParamsOutcome string
+
+// ListWaiversParams defines parameters for ListWaivers.
+type ListWaiversParams struct {
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Pusher Who pushed, by the user's e-mail address, else by the account's name at the forge.
+	Pusher PusherFilter `form:"pusher,omitempty" json:"pusher,omitempty"`
+
+	// Policy By name or id.
+	Policy string `form:"policy,omitempty" json:"policy,omitempty"`
+
+	// Active Whether it is in force now.
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
+	Limit  Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // CreateWebhookSecretJSONBody defines parameters for CreateWebhookSecret.
 type CreateWebhookSecretJSONBody struct {
 	Forge  Forge  `json:"forge"`
@@ -1315,17 +1978,41 @@ type ReadNotesParams struct {
 // SyncActivitiesJSONRequestBody defines body for SyncActivities for application/json ContentType.
 type SyncActivitiesJSONRequestBody SyncActivitiesJSONBody
 
+// ReleaseHoldJSONRequestBody defines body for ReleaseHold for application/json ContentType.
+type ReleaseHoldJSONRequestBody ReleaseHoldJSONBody
+
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody CreateKeyJSONBody
 
 // UpdateOrgJSONRequestBody defines body for UpdateOrg for application/json ContentType.
 type UpdateOrgJSONRequestBody UpdateOrgJSONBody
 
+// CreatePolicyJSONRequestBody defines body for CreatePolicy for application/json ContentType.
+type CreatePolicyJSONRequestBody = PolicyDocument
+
+// BacktestPolicyJSONRequestBody defines body for BacktestPolicy for application/json ContentType.
+type BacktestPolicyJSONRequestBody BacktestPolicyJSONBody
+
+// EvaluatePushJSONRequestBody defines body for EvaluatePush for application/json ContentType.
+type EvaluatePushJSONRequestBody EvaluatePushJSONBody
+
+// UpdatePolicyJSONRequestBody defines body for UpdatePolicy for application/json ContentType.
+type UpdatePolicyJSONRequestBody = PolicyPatch
+
+// ReplacePolicyJSONRequestBody defines body for ReplacePolicy for application/json ContentType.
+type ReplacePolicyJSONRequestBody = PolicyDocument
+
 // AddRepoJSONRequestBody defines body for AddRepo for application/json ContentType.
 type AddRepoJSONRequestBody = NewRepo
 
 // UpdateRepoJSONRequestBody defines body for UpdateRepo for application/json ContentType.
 type UpdateRepoJSONRequestBody = RepoSettings
+
+// CreateReviewJSONRequestBody defines body for CreateReview for application/json ContentType.
+type CreateReviewJSONRequestBody = NewReview
+
+// CreateWaiverJSONRequestBody defines body for CreateWaiver for application/json ContentType.
+type CreateWaiverJSONRequestBody = NewWaiver
 
 // CreateWebhookSecretJSONRequestBody defines body for CreateWebhookSecret for application/json ContentType.
 type CreateWebhookSecretJSONRequestBody CreateWebhookSecretJSONBody
@@ -1409,6 +2096,18 @@ type ServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// ListDecisions What was decided on pushes, newest first
+	// (GET /api/v1/decisions)
+	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// GetDecision One decision with its verdicts and what became of it
+	// (GET /api/v1/decisions/{id})
+	GetDecision(w http.ResponseWriter, r *http.Request, id IDPath)
+	// ListHolds Branches that pushers may not push to, newest first
+	// (GET /api/v1/holds)
+	ListHolds(w http.ResponseWriter, r *http.Request, params ListHoldsParams)
+	// ReleaseHold Let a pusher push to a branch again
+	// (POST /api/v1/holds/{id}/release)
+	ReleaseHold(w http.ResponseWriter, r *http.Request, id IDPath)
 	// CheckHook Whether a hook is heard, and what its repository's settings are
 	// (GET /api/v1/hook)
 	CheckHook(w http.ResponseWriter, r *http.Request, params CheckHookParams)
@@ -1433,6 +2132,45 @@ type ServerInterface interface {
 	// UpdateOrg Change the organisation's settings
 	// (PATCH /api/v1/org)
 	UpdateOrg(w http.ResponseWriter, r *http.Request)
+	// ListPolicies Policies by name
+	// (GET /api/v1/policies)
+	ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams)
+	// CreatePolicy Add a policy, or change one
+	// (POST /api/v1/policies)
+	CreatePolicy(w http.ResponseWriter, r *http.Request)
+	// BacktestPolicy What a policy would have done to recorded pushes
+	// (POST /api/v1/policies/backtest)
+	BacktestPolicy(w http.ResponseWriter, r *http.Request)
+	// EvaluatePush Judge a push that nobody made
+	// (POST /api/v1/policies/evaluate)
+	EvaluatePush(w http.ResponseWriter, r *http.Request)
+	// GetPolicySchema The JSON Schema of a rule, or of the policy document
+	// (GET /api/v1/policies/schema/{rule})
+	GetPolicySchema(w http.ResponseWriter, r *http.Request, rule string)
+	// RemovePolicy Remove a policy
+	// (DELETE /api/v1/policies/{policy})
+	RemovePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath)
+	// GetPolicy One policy; by its id also a removed one
+	// (GET /api/v1/policies/{policy})
+	GetPolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath)
+	// UpdatePolicy Change parts of a policy
+	// (PATCH /api/v1/policies/{policy})
+	UpdatePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath)
+	// ReplacePolicy Change a policy
+	// (PUT /api/v1/policies/{policy})
+	ReplacePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath)
+	// DisablePolicy Switch a policy off
+	// (POST /api/v1/policies/{policy}/disable)
+	DisablePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath)
+	// EnablePolicy Switch a policy on
+	// (POST /api/v1/policies/{policy}/enable)
+	EnablePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath)
+	// ListPolicyVersions The versions of a policy, newest first
+	// (GET /api/v1/policies/{policy}/versions)
+	ListPolicyVersions(w http.ResponseWriter, r *http.Request, policy PolicyPath, params ListPolicyVersionsParams)
+	// GetPolicyVersion One version of a policy
+	// (GET /api/v1/policies/{policy}/versions/{version})
+	GetPolicyVersion(w http.ResponseWriter, r *http.Request, policy PolicyPath, version int)
 	// ListReceipts Query receipts
 	// (GET /api/v1/receipts)
 	ListReceipts(w http.ResponseWriter, r *http.Request, params ListReceiptsParams)
@@ -1466,6 +2204,27 @@ type ServerInterface interface {
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
+	// ListReviews Reviews, newest first
+	// (GET /api/v1/reviews)
+	ListReviews(w http.ResponseWriter, r *http.Request, params ListReviewsParams)
+	// CreateReview Approve or reject changes
+	// (POST /api/v1/reviews)
+	CreateReview(w http.ResponseWriter, r *http.Request)
+	// GetReviewQueue What waits for somebody, newest first
+	// (GET /api/v1/reviews/queue)
+	GetReviewQueue(w http.ResponseWriter, r *http.Request, params GetReviewQueueParams)
+	// ListViolations What policies found, newest first
+	// (GET /api/v1/violations)
+	ListViolations(w http.ResponseWriter, r *http.Request, params ListViolationsParams)
+	// ListWaivers Waivers, newest first
+	// (GET /api/v1/waivers)
+	ListWaivers(w http.ResponseWriter, r *http.Request, params ListWaiversParams)
+	// CreateWaiver Waive a policy
+	// (POST /api/v1/waivers)
+	CreateWaiver(w http.ResponseWriter, r *http.Request)
+	// RevokeWaiver Revoke a waiver
+	// (DELETE /api/v1/waivers/{id})
+	RevokeWaiver(w http.ResponseWriter, r *http.Request, id IDPath)
 	// ListWebhookSecrets Webhook secrets by forge, revoked ones included
 	// (GET /api/v1/webhook-secrets)
 	ListWebhookSecrets(w http.ResponseWriter, r *http.Request)
@@ -1655,6 +2414,293 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDecisions operation middleware
+func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDecisionsParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pusher" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pusher", r.URL.Query(), &params.Pusher, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pusher"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pusher", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", r.URL.Query(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "outcome"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "outcome", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy", r.URL.Query(), &params.Policy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetDecision operation middleware
+func (siw *ServerInterfaceWrapper) GetDecision(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetDecision(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListHolds operation middleware
+func (siw *ServerInterfaceWrapper) ListHolds(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListHoldsParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pusher" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pusher", r.URL.Query(), &params.Pusher, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pusher"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pusher", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "ref" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ref", r.URL.Query(), &params.Ref, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "ref"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ref", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", r.URL.Query(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "active"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "active", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListHolds(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReleaseHold operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseHold(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReleaseHold(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1875,6 +2921,353 @@ func (siw *ServerInterfaceWrapper) UpdateOrg(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateOrg(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPolicies operation middleware
+func (siw *ServerInterfaceWrapper) ListPolicies(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPoliciesParams
+
+	// ------------- Optional query parameter "enabled" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", r.URL.Query(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "enabled"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "enabled", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPolicies(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreatePolicy operation middleware
+func (siw *ServerInterfaceWrapper) CreatePolicy(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreatePolicy(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BacktestPolicy operation middleware
+func (siw *ServerInterfaceWrapper) BacktestPolicy(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BacktestPolicy(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EvaluatePush operation middleware
+func (siw *ServerInterfaceWrapper) EvaluatePush(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EvaluatePush(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPolicySchema operation middleware
+func (siw *ServerInterfaceWrapper) GetPolicySchema(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "rule" -------------
+	var rule string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "rule", mux.Vars(r)["rule"], &rule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "rule", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPolicySchema(w, r, rule)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemovePolicy operation middleware
+func (siw *ServerInterfaceWrapper) RemovePolicy(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemovePolicy(w, r, policy)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPolicy operation middleware
+func (siw *ServerInterfaceWrapper) GetPolicy(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPolicy(w, r, policy)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdatePolicy operation middleware
+func (siw *ServerInterfaceWrapper) UpdatePolicy(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdatePolicy(w, r, policy)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReplacePolicy operation middleware
+func (siw *ServerInterfaceWrapper) ReplacePolicy(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReplacePolicy(w, r, policy)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DisablePolicy operation middleware
+func (siw *ServerInterfaceWrapper) DisablePolicy(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DisablePolicy(w, r, policy)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EnablePolicy operation middleware
+func (siw *ServerInterfaceWrapper) EnablePolicy(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EnablePolicy(w, r, policy)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPolicyVersions operation middleware
+func (siw *ServerInterfaceWrapper) ListPolicyVersions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPolicyVersionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPolicyVersions(w, r, policy, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPolicyVersion operation middleware
+func (siw *ServerInterfaceWrapper) GetPolicyVersion(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "policy" -------------
+	var policy PolicyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy", mux.Vars(r)["policy"], &policy, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", mux.Vars(r)["version"], &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "version", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPolicyVersion(w, r, policy, version)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2472,6 +3865,465 @@ func (siw *ServerInterfaceWrapper) SyncRepo(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// ListReviews operation middleware
+func (siw *ServerInterfaceWrapper) ListReviews(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReviewsParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "commit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "commit", r.URL.Query(), &params.Commit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "commit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "commit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "reviewer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reviewer", r.URL.Query(), &params.Reviewer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reviewer"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reviewer", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListReviews(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateReview operation middleware
+func (siw *ServerInterfaceWrapper) CreateReview(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateReview(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetReviewQueue operation middleware
+func (siw *ServerInterfaceWrapper) GetReviewQueue(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReviewQueueParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReviewQueue(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListViolations operation middleware
+func (siw *ServerInterfaceWrapper) ListViolations(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListViolationsParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pusher" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pusher", r.URL.Query(), &params.Pusher, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pusher"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pusher", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy", r.URL.Query(), &params.Policy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "rule" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rule", r.URL.Query(), &params.Rule, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "rule"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "rule", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", r.URL.Query(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "outcome"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "outcome", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "commit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "commit", r.URL.Query(), &params.Commit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "commit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "commit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "decision" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "decision", r.URL.Query(), &params.Decision, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "decision"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "decision", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "late" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "late", r.URL.Query(), &params.Late, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "late"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "late", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "waived" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "waived", r.URL.Query(), &params.Waived, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "waived"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "waived", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListViolations(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListWaivers operation middleware
+func (siw *ServerInterfaceWrapper) ListWaivers(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWaiversParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pusher" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pusher", r.URL.Query(), &params.Pusher, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pusher"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pusher", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy", r.URL.Query(), &params.Policy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", r.URL.Query(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "active"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "active", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWaivers(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateWaiver operation middleware
+func (siw *ServerInterfaceWrapper) CreateWaiver(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateWaiver(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeWaiver operation middleware
+func (siw *ServerInterfaceWrapper) RevokeWaiver(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeWaiver(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWebhookSecrets operation middleware
 func (siw *ServerInterfaceWrapper) ListWebhookSecrets(w http.ResponseWriter, r *http.Request) {
 
@@ -2805,6 +4657,54 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/audit", wrapper.ListAudit).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/policies", wrapper.ListPolicies).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies", wrapper.CreatePolicy).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/evaluate", wrapper.EvaluatePush).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/backtest", wrapper.BacktestPolicy).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/schema/{rule}", wrapper.GetPolicySchema).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}", wrapper.RemovePolicy).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}", wrapper.GetPolicy).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}", wrapper.UpdatePolicy).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}", wrapper.ReplacePolicy).Methods(http.MethodPut)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}/enable", wrapper.EnablePolicy).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}/disable", wrapper.DisablePolicy).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}/versions", wrapper.ListPolicyVersions).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/policies/{policy}/versions/{version}", wrapper.GetPolicyVersion).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/decisions", wrapper.ListDecisions).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/decisions/{id}", wrapper.GetDecision).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/violations", wrapper.ListViolations).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/waivers", wrapper.ListWaivers).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/waivers", wrapper.CreateWaiver).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/waivers/{id}", wrapper.RevokeWaiver).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reviews", wrapper.ListReviews).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reviews", wrapper.CreateReview).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reviews/queue", wrapper.GetReviewQueue).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/holds", wrapper.ListHolds).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/holds/{id}/release", wrapper.ReleaseHold).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/v1/webhook-secrets", wrapper.ListWebhookSecrets).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/webhook-secrets", wrapper.CreateWebhookSecret).Methods(http.MethodPost)
@@ -3027,6 +4927,169 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisionsRequestObject struct {
+	Params ListDecisionsParams
+}
+
+type ListDecisionsResponseObject interface {
+	VisitListDecisionsResponse(w http.ResponseWriter) error
+}
+
+type ListDecisions200JSONResponse struct {
+	Items      []Decision  `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListDecisions200JSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDecisionRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type GetDecisionResponseObject interface {
+	VisitGetDecisionResponse(w http.ResponseWriter) error
+}
+
+type GetDecision200JSONResponse DecisionDetail
+
+func (response GetDecision200JSONResponse) VisitGetDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDecisiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDecisiondefaultApplicationProblemPlusJSONResponse) VisitGetDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHoldsRequestObject struct {
+	Params ListHoldsParams
+}
+
+type ListHoldsResponseObject interface {
+	VisitListHoldsResponse(w http.ResponseWriter) error
+}
+
+type ListHolds200JSONResponse struct {
+	Items      []Hold      `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListHolds200JSONResponse) VisitListHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHoldsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListHoldsdefaultApplicationProblemPlusJSONResponse) VisitListHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseHoldRequestObject struct {
+	Id   IDPath `json:"id"`
+	Body *ReleaseHoldJSONRequestBody
+}
+
+type ReleaseHoldResponseObject interface {
+	VisitReleaseHoldResponse(w http.ResponseWriter) error
+}
+
+type ReleaseHold200JSONResponse Hold
+
+func (response ReleaseHold200JSONResponse) VisitReleaseHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseHolddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReleaseHolddefaultApplicationProblemPlusJSONResponse) VisitReleaseHoldResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3334,6 +5397,530 @@ type UpdateOrgdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateOrgdefaultApplicationProblemPlusJSONResponse) VisitUpdateOrgResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPoliciesRequestObject struct {
+	Params ListPoliciesParams
+}
+
+type ListPoliciesResponseObject interface {
+	VisitListPoliciesResponse(w http.ResponseWriter) error
+}
+
+type ListPolicies200JSONResponse struct {
+	Items []Policy `json:"items"`
+}
+
+func (response ListPolicies200JSONResponse) VisitListPoliciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPoliciesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPoliciesdefaultApplicationProblemPlusJSONResponse) VisitListPoliciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePolicyRequestObject struct {
+	Body *CreatePolicyJSONRequestBody
+}
+
+type CreatePolicyResponseObject interface {
+	VisitCreatePolicyResponse(w http.ResponseWriter) error
+}
+
+type CreatePolicy200JSONResponse Policy
+
+func (response CreatePolicy200JSONResponse) VisitCreatePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePolicy201JSONResponse Policy
+
+func (response CreatePolicy201JSONResponse) VisitCreatePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreatePolicydefaultApplicationProblemPlusJSONResponse) VisitCreatePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BacktestPolicyRequestObject struct {
+	Body *BacktestPolicyJSONRequestBody
+}
+
+type BacktestPolicyResponseObject interface {
+	VisitBacktestPolicyResponse(w http.ResponseWriter) error
+}
+
+type BacktestPolicy200JSONResponse Backtest
+
+func (response BacktestPolicy200JSONResponse) VisitBacktestPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BacktestPolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response BacktestPolicydefaultApplicationProblemPlusJSONResponse) VisitBacktestPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EvaluatePushRequestObject struct {
+	Body *EvaluatePushJSONRequestBody
+}
+
+type EvaluatePushResponseObject interface {
+	VisitEvaluatePushResponse(w http.ResponseWriter) error
+}
+
+type EvaluatePush200JSONResponse Verdict
+
+func (response EvaluatePush200JSONResponse) VisitEvaluatePushResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EvaluatePushdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EvaluatePushdefaultApplicationProblemPlusJSONResponse) VisitEvaluatePushResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPolicySchemaRequestObject struct {
+	Rule string `json:"rule"`
+}
+
+type GetPolicySchemaResponseObject interface {
+	VisitGetPolicySchemaResponse(w http.ResponseWriter) error
+}
+
+type GetPolicySchema200JSONResponse map[string]interface{}
+
+func (response GetPolicySchema200JSONResponse) VisitGetPolicySchemaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPolicySchemadefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPolicySchemadefaultApplicationProblemPlusJSONResponse) VisitGetPolicySchemaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemovePolicyRequestObject struct {
+	Policy PolicyPath `json:"policy"`
+}
+
+type RemovePolicyResponseObject interface {
+	VisitRemovePolicyResponse(w http.ResponseWriter) error
+}
+
+type RemovePolicy204Response struct {
+}
+
+func (response RemovePolicy204Response) VisitRemovePolicyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemovePolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemovePolicydefaultApplicationProblemPlusJSONResponse) VisitRemovePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPolicyRequestObject struct {
+	Policy PolicyPath `json:"policy"`
+}
+
+type GetPolicyResponseObject interface {
+	VisitGetPolicyResponse(w http.ResponseWriter) error
+}
+
+type GetPolicy200JSONResponse Policy
+
+func (response GetPolicy200JSONResponse) VisitGetPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPolicydefaultApplicationProblemPlusJSONResponse) VisitGetPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePolicyRequestObject struct {
+	Policy PolicyPath `json:"policy"`
+	Body   *UpdatePolicyJSONRequestBody
+}
+
+type UpdatePolicyResponseObject interface {
+	VisitUpdatePolicyResponse(w http.ResponseWriter) error
+}
+
+type UpdatePolicy200JSONResponse Policy
+
+func (response UpdatePolicy200JSONResponse) VisitUpdatePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdatePolicydefaultApplicationProblemPlusJSONResponse) VisitUpdatePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplacePolicyRequestObject struct {
+	Policy PolicyPath `json:"policy"`
+	Body   *ReplacePolicyJSONRequestBody
+}
+
+type ReplacePolicyResponseObject interface {
+	VisitReplacePolicyResponse(w http.ResponseWriter) error
+}
+
+type ReplacePolicy200JSONResponse Policy
+
+func (response ReplacePolicy200JSONResponse) VisitReplacePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplacePolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReplacePolicydefaultApplicationProblemPlusJSONResponse) VisitReplacePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisablePolicyRequestObject struct {
+	Policy PolicyPath `json:"policy"`
+}
+
+type DisablePolicyResponseObject interface {
+	VisitDisablePolicyResponse(w http.ResponseWriter) error
+}
+
+type DisablePolicy200JSONResponse Policy
+
+func (response DisablePolicy200JSONResponse) VisitDisablePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisablePolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DisablePolicydefaultApplicationProblemPlusJSONResponse) VisitDisablePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnablePolicyRequestObject struct {
+	Policy PolicyPath `json:"policy"`
+}
+
+type EnablePolicyResponseObject interface {
+	VisitEnablePolicyResponse(w http.ResponseWriter) error
+}
+
+type EnablePolicy200JSONResponse Policy
+
+func (response EnablePolicy200JSONResponse) VisitEnablePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnablePolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EnablePolicydefaultApplicationProblemPlusJSONResponse) VisitEnablePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPolicyVersionsRequestObject struct {
+	Policy PolicyPath `json:"policy"`
+	Params ListPolicyVersionsParams
+}
+
+type ListPolicyVersionsResponseObject interface {
+	VisitListPolicyVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListPolicyVersions200JSONResponse struct {
+	Items      []PolicyVersion `json:"items"`
+	NextCursor *NextCursor     `json:"next_cursor"`
+}
+
+func (response ListPolicyVersions200JSONResponse) VisitListPolicyVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPolicyVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPolicyVersionsdefaultApplicationProblemPlusJSONResponse) VisitListPolicyVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPolicyVersionRequestObject struct {
+	Policy  PolicyPath `json:"policy"`
+	Version int        `json:"version"`
+}
+
+type GetPolicyVersionResponseObject interface {
+	VisitGetPolicyVersionResponse(w http.ResponseWriter) error
+}
+
+type GetPolicyVersion200JSONResponse PolicyVersion
+
+func (response GetPolicyVersion200JSONResponse) VisitGetPolicyVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPolicyVersiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPolicyVersiondefaultApplicationProblemPlusJSONResponse) VisitGetPolicyVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3798,6 +6385,296 @@ func (response SyncRepodefaultApplicationProblemPlusJSONResponse) VisitSyncRepoR
 	return err
 }
 
+type ListReviewsRequestObject struct {
+	Params ListReviewsParams
+}
+
+type ListReviewsResponseObject interface {
+	VisitListReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListReviews200JSONResponse struct {
+	Items      []Review    `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListReviews200JSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReviewsdefaultApplicationProblemPlusJSONResponse) VisitListReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReviewRequestObject struct {
+	Body *CreateReviewJSONRequestBody
+}
+
+type CreateReviewResponseObject interface {
+	VisitCreateReviewResponse(w http.ResponseWriter) error
+}
+
+type CreateReview201JSONResponse struct {
+	Items []Review `json:"items"`
+}
+
+func (response CreateReview201JSONResponse) VisitCreateReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateReviewdefaultApplicationProblemPlusJSONResponse) VisitCreateReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewQueueRequestObject struct {
+	Params GetReviewQueueParams
+}
+
+type GetReviewQueueResponseObject interface {
+	VisitGetReviewQueueResponse(w http.ResponseWriter) error
+}
+
+type GetReviewQueue200JSONResponse struct {
+	// Commits Commits that a review would let pass: of held decisions, and of pushes that were refused in the last
+	// 30 days and whose commit was neither approved nor pushed since.
+	Commits []WantedReview `json:"commits"`
+
+	// Held Decisions that keep their pusher from a branch.
+	Held []Decision `json:"held"`
+
+	// Pending Decisions that wait for receipts.
+	Pending []Decision `json:"pending"`
+}
+
+func (response GetReviewQueue200JSONResponse) VisitGetReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReviewQueuedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReviewQueuedefaultApplicationProblemPlusJSONResponse) VisitGetReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListViolationsRequestObject struct {
+	Params ListViolationsParams
+}
+
+type ListViolationsResponseObject interface {
+	VisitListViolationsResponse(w http.ResponseWriter) error
+}
+
+type ListViolations200JSONResponse struct {
+	Items      []Violation `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListViolations200JSONResponse) VisitListViolationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListViolationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListViolationsdefaultApplicationProblemPlusJSONResponse) VisitListViolationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiversRequestObject struct {
+	Params ListWaiversParams
+}
+
+type ListWaiversResponseObject interface {
+	VisitListWaiversResponse(w http.ResponseWriter) error
+}
+
+type ListWaivers200JSONResponse struct {
+	Items      []Waiver    `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListWaivers200JSONResponse) VisitListWaiversResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiversdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWaiversdefaultApplicationProblemPlusJSONResponse) VisitListWaiversResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaiverRequestObject struct {
+	Body *CreateWaiverJSONRequestBody
+}
+
+type CreateWaiverResponseObject interface {
+	VisitCreateWaiverResponse(w http.ResponseWriter) error
+}
+
+type CreateWaiver201JSONResponse struct {
+	Items []Waiver `json:"items"`
+}
+
+func (response CreateWaiver201JSONResponse) VisitCreateWaiverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWaiverdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateWaiverdefaultApplicationProblemPlusJSONResponse) VisitCreateWaiverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeWaiverRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RevokeWaiverResponseObject interface {
+	VisitRevokeWaiverResponse(w http.ResponseWriter) error
+}
+
+type RevokeWaiver204Response struct {
+}
+
+func (response RevokeWaiver204Response) VisitRevokeWaiverResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeWaiverdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeWaiverdefaultApplicationProblemPlusJSONResponse) VisitRevokeWaiverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWebhookSecretsRequestObject struct {
 }
 
@@ -4186,6 +7063,18 @@ type StrictServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListDecisions What was decided on pushes, newest first
+	// (GET /api/v1/decisions)
+	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// GetDecision One decision with its verdicts and what became of it
+	// (GET /api/v1/decisions/{id})
+	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
+	// ListHolds Branches that pushers may not push to, newest first
+	// (GET /api/v1/holds)
+	ListHolds(ctx context.Context, request ListHoldsRequestObject) (ListHoldsResponseObject, error)
+	// ReleaseHold Let a pusher push to a branch again
+	// (POST /api/v1/holds/{id}/release)
+	ReleaseHold(ctx context.Context, request ReleaseHoldRequestObject) (ReleaseHoldResponseObject, error)
 	// CheckHook Whether a hook is heard, and what its repository's settings are
 	// (GET /api/v1/hook)
 	CheckHook(ctx context.Context, request CheckHookRequestObject) (CheckHookResponseObject, error)
@@ -4210,6 +7099,45 @@ type StrictServerInterface interface {
 	// UpdateOrg Change the organisation's settings
 	// (PATCH /api/v1/org)
 	UpdateOrg(ctx context.Context, request UpdateOrgRequestObject) (UpdateOrgResponseObject, error)
+	// ListPolicies Policies by name
+	// (GET /api/v1/policies)
+	ListPolicies(ctx context.Context, request ListPoliciesRequestObject) (ListPoliciesResponseObject, error)
+	// CreatePolicy Add a policy, or change one
+	// (POST /api/v1/policies)
+	CreatePolicy(ctx context.Context, request CreatePolicyRequestObject) (CreatePolicyResponseObject, error)
+	// BacktestPolicy What a policy would have done to recorded pushes
+	// (POST /api/v1/policies/backtest)
+	BacktestPolicy(ctx context.Context, request BacktestPolicyRequestObject) (BacktestPolicyResponseObject, error)
+	// EvaluatePush Judge a push that nobody made
+	// (POST /api/v1/policies/evaluate)
+	EvaluatePush(ctx context.Context, request EvaluatePushRequestObject) (EvaluatePushResponseObject, error)
+	// GetPolicySchema The JSON Schema of a rule, or of the policy document
+	// (GET /api/v1/policies/schema/{rule})
+	GetPolicySchema(ctx context.Context, request GetPolicySchemaRequestObject) (GetPolicySchemaResponseObject, error)
+	// RemovePolicy Remove a policy
+	// (DELETE /api/v1/policies/{policy})
+	RemovePolicy(ctx context.Context, request RemovePolicyRequestObject) (RemovePolicyResponseObject, error)
+	// GetPolicy One policy; by its id also a removed one
+	// (GET /api/v1/policies/{policy})
+	GetPolicy(ctx context.Context, request GetPolicyRequestObject) (GetPolicyResponseObject, error)
+	// UpdatePolicy Change parts of a policy
+	// (PATCH /api/v1/policies/{policy})
+	UpdatePolicy(ctx context.Context, request UpdatePolicyRequestObject) (UpdatePolicyResponseObject, error)
+	// ReplacePolicy Change a policy
+	// (PUT /api/v1/policies/{policy})
+	ReplacePolicy(ctx context.Context, request ReplacePolicyRequestObject) (ReplacePolicyResponseObject, error)
+	// DisablePolicy Switch a policy off
+	// (POST /api/v1/policies/{policy}/disable)
+	DisablePolicy(ctx context.Context, request DisablePolicyRequestObject) (DisablePolicyResponseObject, error)
+	// EnablePolicy Switch a policy on
+	// (POST /api/v1/policies/{policy}/enable)
+	EnablePolicy(ctx context.Context, request EnablePolicyRequestObject) (EnablePolicyResponseObject, error)
+	// ListPolicyVersions The versions of a policy, newest first
+	// (GET /api/v1/policies/{policy}/versions)
+	ListPolicyVersions(ctx context.Context, request ListPolicyVersionsRequestObject) (ListPolicyVersionsResponseObject, error)
+	// GetPolicyVersion One version of a policy
+	// (GET /api/v1/policies/{policy}/versions/{version})
+	GetPolicyVersion(ctx context.Context, request GetPolicyVersionRequestObject) (GetPolicyVersionResponseObject, error)
 	// ListReceipts Query receipts
 	// (GET /api/v1/receipts)
 	ListReceipts(ctx context.Context, request ListReceiptsRequestObject) (ListReceiptsResponseObject, error)
@@ -4243,6 +7171,27 @@ type StrictServerInterface interface {
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(ctx context.Context, request SyncRepoRequestObject) (SyncRepoResponseObject, error)
+	// ListReviews Reviews, newest first
+	// (GET /api/v1/reviews)
+	ListReviews(ctx context.Context, request ListReviewsRequestObject) (ListReviewsResponseObject, error)
+	// CreateReview Approve or reject changes
+	// (POST /api/v1/reviews)
+	CreateReview(ctx context.Context, request CreateReviewRequestObject) (CreateReviewResponseObject, error)
+	// GetReviewQueue What waits for somebody, newest first
+	// (GET /api/v1/reviews/queue)
+	GetReviewQueue(ctx context.Context, request GetReviewQueueRequestObject) (GetReviewQueueResponseObject, error)
+	// ListViolations What policies found, newest first
+	// (GET /api/v1/violations)
+	ListViolations(ctx context.Context, request ListViolationsRequestObject) (ListViolationsResponseObject, error)
+	// ListWaivers Waivers, newest first
+	// (GET /api/v1/waivers)
+	ListWaivers(ctx context.Context, request ListWaiversRequestObject) (ListWaiversResponseObject, error)
+	// CreateWaiver Waive a policy
+	// (POST /api/v1/waivers)
+	CreateWaiver(ctx context.Context, request CreateWaiverRequestObject) (CreateWaiverResponseObject, error)
+	// RevokeWaiver Revoke a waiver
+	// (DELETE /api/v1/waivers/{id})
+	RevokeWaiver(ctx context.Context, request RevokeWaiverRequestObject) (RevokeWaiverResponseObject, error)
 	// ListWebhookSecrets Webhook secrets by forge, revoked ones included
 	// (GET /api/v1/webhook-secrets)
 	ListWebhookSecrets(ctx context.Context, request ListWebhookSecretsRequestObject) (ListWebhookSecretsResponseObject, error)
@@ -4435,6 +7384,117 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDecisions operation middleware
+func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
+	var request ListDecisionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDecisions(ctx, request.(ListDecisionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDecisions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDecisionsResponseObject); ok {
+		if err := validResponse.VisitListDecisionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDecision operation middleware
+func (sh *strictHandler) GetDecision(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request GetDecisionRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDecision(ctx, request.(GetDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDecision")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetDecisionResponseObject); ok {
+		if err := validResponse.VisitGetDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListHolds operation middleware
+func (sh *strictHandler) ListHolds(w http.ResponseWriter, r *http.Request, params ListHoldsParams) {
+	var request ListHoldsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListHolds(ctx, request.(ListHoldsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListHolds")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListHoldsResponseObject); ok {
+		if err := validResponse.VisitListHoldsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseHold operation middleware
+func (sh *strictHandler) ReleaseHold(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request ReleaseHoldRequestObject
+
+	request.Id = id
+
+	var body ReleaseHoldJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseHold(ctx, request.(ReleaseHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseHold")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReleaseHoldResponseObject); ok {
+		if err := validResponse.VisitReleaseHoldResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4655,6 +7715,375 @@ func (sh *strictHandler) UpdateOrg(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateOrgResponseObject); ok {
 		if err := validResponse.VisitUpdateOrgResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPolicies operation middleware
+func (sh *strictHandler) ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams) {
+	var request ListPoliciesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPolicies(ctx, request.(ListPoliciesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPolicies")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPoliciesResponseObject); ok {
+		if err := validResponse.VisitListPoliciesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePolicy operation middleware
+func (sh *strictHandler) CreatePolicy(w http.ResponseWriter, r *http.Request) {
+	var request CreatePolicyRequestObject
+
+	var body CreatePolicyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePolicy(ctx, request.(CreatePolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreatePolicyResponseObject); ok {
+		if err := validResponse.VisitCreatePolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BacktestPolicy operation middleware
+func (sh *strictHandler) BacktestPolicy(w http.ResponseWriter, r *http.Request) {
+	var request BacktestPolicyRequestObject
+
+	var body BacktestPolicyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BacktestPolicy(ctx, request.(BacktestPolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BacktestPolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BacktestPolicyResponseObject); ok {
+		if err := validResponse.VisitBacktestPolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EvaluatePush operation middleware
+func (sh *strictHandler) EvaluatePush(w http.ResponseWriter, r *http.Request) {
+	var request EvaluatePushRequestObject
+
+	var body EvaluatePushJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EvaluatePush(ctx, request.(EvaluatePushRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EvaluatePush")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EvaluatePushResponseObject); ok {
+		if err := validResponse.VisitEvaluatePushResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPolicySchema operation middleware
+func (sh *strictHandler) GetPolicySchema(w http.ResponseWriter, r *http.Request, rule string) {
+	var request GetPolicySchemaRequestObject
+
+	request.Rule = rule
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPolicySchema(ctx, request.(GetPolicySchemaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPolicySchema")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPolicySchemaResponseObject); ok {
+		if err := validResponse.VisitGetPolicySchemaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemovePolicy operation middleware
+func (sh *strictHandler) RemovePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath) {
+	var request RemovePolicyRequestObject
+
+	request.Policy = policy
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemovePolicy(ctx, request.(RemovePolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemovePolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemovePolicyResponseObject); ok {
+		if err := validResponse.VisitRemovePolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPolicy operation middleware
+func (sh *strictHandler) GetPolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath) {
+	var request GetPolicyRequestObject
+
+	request.Policy = policy
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPolicy(ctx, request.(GetPolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPolicyResponseObject); ok {
+		if err := validResponse.VisitGetPolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdatePolicy operation middleware
+func (sh *strictHandler) UpdatePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath) {
+	var request UpdatePolicyRequestObject
+
+	request.Policy = policy
+
+	var body UpdatePolicyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdatePolicy(ctx, request.(UpdatePolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdatePolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdatePolicyResponseObject); ok {
+		if err := validResponse.VisitUpdatePolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReplacePolicy operation middleware
+func (sh *strictHandler) ReplacePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath) {
+	var request ReplacePolicyRequestObject
+
+	request.Policy = policy
+
+	var body ReplacePolicyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplacePolicy(ctx, request.(ReplacePolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplacePolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReplacePolicyResponseObject); ok {
+		if err := validResponse.VisitReplacePolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DisablePolicy operation middleware
+func (sh *strictHandler) DisablePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath) {
+	var request DisablePolicyRequestObject
+
+	request.Policy = policy
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DisablePolicy(ctx, request.(DisablePolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DisablePolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DisablePolicyResponseObject); ok {
+		if err := validResponse.VisitDisablePolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EnablePolicy operation middleware
+func (sh *strictHandler) EnablePolicy(w http.ResponseWriter, r *http.Request, policy PolicyPath) {
+	var request EnablePolicyRequestObject
+
+	request.Policy = policy
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EnablePolicy(ctx, request.(EnablePolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnablePolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EnablePolicyResponseObject); ok {
+		if err := validResponse.VisitEnablePolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPolicyVersions operation middleware
+func (sh *strictHandler) ListPolicyVersions(w http.ResponseWriter, r *http.Request, policy PolicyPath, params ListPolicyVersionsParams) {
+	var request ListPolicyVersionsRequestObject
+
+	request.Policy = policy
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPolicyVersions(ctx, request.(ListPolicyVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPolicyVersions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPolicyVersionsResponseObject); ok {
+		if err := validResponse.VisitListPolicyVersionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPolicyVersion operation middleware
+func (sh *strictHandler) GetPolicyVersion(w http.ResponseWriter, r *http.Request, policy PolicyPath, version int) {
+	var request GetPolicyVersionRequestObject
+
+	request.Policy = policy
+	request.Version = version
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPolicyVersion(ctx, request.(GetPolicyVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPolicyVersion")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPolicyVersionResponseObject); ok {
+		if err := validResponse.VisitGetPolicyVersionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4958,6 +8387,198 @@ func (sh *strictHandler) SyncRepo(w http.ResponseWriter, r *http.Request, repo R
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SyncRepoResponseObject); ok {
 		if err := validResponse.VisitSyncRepoResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReviews operation middleware
+func (sh *strictHandler) ListReviews(w http.ResponseWriter, r *http.Request, params ListReviewsParams) {
+	var request ListReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReviews(ctx, request.(ListReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReviews")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListReviewsResponseObject); ok {
+		if err := validResponse.VisitListReviewsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateReview operation middleware
+func (sh *strictHandler) CreateReview(w http.ResponseWriter, r *http.Request) {
+	var request CreateReviewRequestObject
+
+	var body CreateReviewJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateReview(ctx, request.(CreateReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateReview")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateReviewResponseObject); ok {
+		if err := validResponse.VisitCreateReviewResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReviewQueue operation middleware
+func (sh *strictHandler) GetReviewQueue(w http.ResponseWriter, r *http.Request, params GetReviewQueueParams) {
+	var request GetReviewQueueRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReviewQueue(ctx, request.(GetReviewQueueRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReviewQueue")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReviewQueueResponseObject); ok {
+		if err := validResponse.VisitGetReviewQueueResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListViolations operation middleware
+func (sh *strictHandler) ListViolations(w http.ResponseWriter, r *http.Request, params ListViolationsParams) {
+	var request ListViolationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListViolations(ctx, request.(ListViolationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListViolations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListViolationsResponseObject); ok {
+		if err := validResponse.VisitListViolationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWaivers operation middleware
+func (sh *strictHandler) ListWaivers(w http.ResponseWriter, r *http.Request, params ListWaiversParams) {
+	var request ListWaiversRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWaivers(ctx, request.(ListWaiversRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWaivers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWaiversResponseObject); ok {
+		if err := validResponse.VisitListWaiversResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWaiver operation middleware
+func (sh *strictHandler) CreateWaiver(w http.ResponseWriter, r *http.Request) {
+	var request CreateWaiverRequestObject
+
+	var body CreateWaiverJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWaiver(ctx, request.(CreateWaiverRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWaiver")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateWaiverResponseObject); ok {
+		if err := validResponse.VisitCreateWaiverResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeWaiver operation middleware
+func (sh *strictHandler) RevokeWaiver(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RevokeWaiverRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeWaiver(ctx, request.(RevokeWaiverRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeWaiver")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeWaiverResponseObject); ok {
+		if err := validResponse.VisitRevokeWaiverResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -47,11 +47,12 @@ const (
 
 var maxBody = map[string]int64{
 	"postReceipts": 32 << 20, "uploadNotes": 96 << 20, "receiveWebhook": forge.MaxBody, "syncActivities": 16 << 20,
-	"judgePush": hooks.MaxPush, "reportPush": hooks.MaxPush,
+	"judgePush": hooks.MaxPush, "reportPush": hooks.MaxPush, "evaluatePush": 32 << 20,
 }
 
 var timeouts = map[string]time.Duration{
 	"postReceipts": longTimeout, "uploadNotes": longTimeout, "readNotes": longTimeout, "receiveWebhook": longTimeout,
+	"backtestPolicy": longTimeout,
 }
 
 func readOperations(spec *openapi3.T) (operations, error) {

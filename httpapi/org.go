@@ -33,7 +33,7 @@ func (s *server) ListKeys(ctx context.Context, _ ListKeysRequestObject) (ListKey
 
 // CreateKey implements the operation.
 func (s *server) CreateKey(ctx context.Context, in CreateKeyRequestObject) (CreateKeyResponseObject, error) {
-	fresh := store.NewKey{Name: in.Body.Name}
+	fresh := store.NewKey{Name: in.Body.Name, User: in.Body.User}
 	for _, scope := range in.Body.Scopes {
 		fresh.Scopes = append(fresh.Scopes, access.Scope(scope))
 	}
@@ -58,7 +58,7 @@ func (s *server) RevokeKey(ctx context.Context, in RevokeKeyRequestObject) (Revo
 }
 
 func keyOf(k store.Key) Key {
-	return Key{Id: k.ID, Name: k.Name, Prefix: k.Prefix, CreatedBy: k.CreatedBy, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt,
+	return Key{Id: k.ID, Name: k.Name, Prefix: k.Prefix, User: k.User, CreatedBy: k.CreatedBy, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt,
 		LastUsedAt: k.LastUsedAt, RevokedAt: k.RevokedAt,
 		Scopes: each(k.Scopes, func(scope access.Scope) Scope { return Scope(scope) })}
 }

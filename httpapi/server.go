@@ -88,6 +88,8 @@ type server struct {
 	ops     operations
 	metrics *metrics
 	bodies  *semaphore.Weighted
+	// backtests lets one run at a time.
+	backtests *semaphore.Weighted
 }
 
 var _ StrictServerInterface = (*server)(nil)
@@ -120,7 +122,8 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
-	s := &server{cfg: cfg, guard: auth.New(cfg.Auth), ops: ops, metrics: m, bodies: semaphore.NewWeighted(maxBodies)}
+	s := &server{cfg: cfg, guard: auth.New(cfg.Auth), ops: ops, metrics: m, bodies: semaphore.NewWeighted(maxBodies),
+		backtests: semaphore.NewWeighted(1)}
 	options, router := respond.Options{Log: cfg.Log, Observe: m.observe}, s.router()
 	return &API{
 		Handler: respond.Wrap(options, tidy(router)),
