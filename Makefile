@@ -8,10 +8,10 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # Runs a command beside one PostgreSQL server for all tests.
 WITH_POSTGRES := go run ./store/storetest/cluster --
 # Where goroutines meet; the race detector takes its time and a C compiler.
-CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/mirror ./store ./store/pglocal ./store/queue
+CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push fuzz e2e build install clean
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push bench-lines fuzz e2e build install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -41,7 +41,7 @@ lint: ## check format, vet, staticcheck, imports, modules and shell scripts
 generate: deps ## write what is generated: the API's types, the schema's dump
 	$(WITH_POSTGRES) go generate ./...
 
-bench: bench-ingest bench-api bench-push ## measure what the README promises
+bench: bench-ingest bench-api bench-push bench-lines ## measure what the README promises
 
 bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./notes ./notes/ingest
@@ -51,6 +51,9 @@ bench-api: deps ## measure the API over a million receipts
 
 bench-push: deps ## measure what a push costs, with the hook beside without it
 	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkPush -benchtime 1x -timeout 60m ./cmd/blamepromptd
+
+bench-lines: ## measure whose lines were added, and where live lines come from, beside git alone
+	go test -run '^$$' -bench 'BenchmarkDiff|BenchmarkLive' -benchtime 5x -timeout 60m ./notes/lines/...
 
 fuzz: deps ## fuzz every target for FUZZTIME (20s) each
 	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \

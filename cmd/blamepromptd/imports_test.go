@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"store/storetest/cluster": {"store/storetest"},
 	"notes/mirror":            {"notes", "notes/gitcmd", "store"},
 	"notes/lines":             {"notes", "notes/gitcmd", "notes/price", "store"},
+	"notes/lines/live":        {"notes", "notes/gitcmd", "notes/lines"},
 	"notes/ingest":            {"notes", "notes/gitcmd", "notes/lines", "notes/mirror", "notes/price", "policy/access", "store"},
 	"hooks":                   {"notes", "notes/gitcmd", "policy", "policy/push"},
 	"hooks/forge":             {},

@@ -105,6 +105,7 @@ var missingObject = []expression{
 	lazily(`(?:loose|packed) object ([0-9a-f]{40,64}) .*is corrupt`),
 	lazily(`unable to read tree \(?([0-9a-f]{40,64})`),
 	lazily(`[Cc]ould not read ([0-9a-f]{40,64})`),
+	lazily(`Cannot read blob ([0-9a-f]{40,64})`),
 	lazily(`bad (?:tree |blob |commit |tag )?object ([0-9a-f]{40,64})`),
 	lazily(`[Nn]ot a valid (?:commit|object) name ([0-9a-f]{40,64})`),
 	lazily(`nonexistent object ([0-9a-f]{40,64})`),

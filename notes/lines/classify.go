@@ -268,11 +268,11 @@ func runs(added []notes.LineRange, bids []Run, rest Run) []Run {
 			out = append(out, run)
 		}
 	}
-	return joined(out)
+	return Join(out)
 }
 
-// joined unites neighbours of one owner, in place.
-func joined(runs []Run) []Run {
+// Join unites neighbours of one owner, in place.
+func Join(runs []Run) []Run {
 	out := runs[:0]
 	for _, r := range runs {
 		if n := len(out); n > 0 && out[n-1].Last+1 == r.First {

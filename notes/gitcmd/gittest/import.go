@@ -25,6 +25,10 @@ type Commit struct {
 	// Files are written over what the first parent has; paths may hold
 	// anything that git allows.
 	Files map[string]string
+	// Modes are those of Files that are not "100644": "100755", "120000" for a
+	// symbolic link to the content, "160000" for a submodule at the commit whose id
+	// the content is.
+	Modes map[string]string
 	// Remove lists paths to delete; those that do not exist are passed over.
 	Remove []string
 	// Replace starts from an empty tree instead of the first parent's.
@@ -229,8 +233,16 @@ func (w *importWriter) tree(c Commit) {
 		fmt.Fprintf(&w.out, "D %s\n", quotePath(path))
 	}
 	for _, path := range sorted(c.Files) {
-		fmt.Fprintf(&w.out, "M 100644 inline %s\n", quotePath(path))
-		w.data(c.Files[path])
+		switch mode := c.Modes[path]; mode {
+		case "":
+			fmt.Fprintf(&w.out, "M 100644 inline %s\n", quotePath(path))
+			w.data(c.Files[path])
+		case "160000":
+			fmt.Fprintf(&w.out, "M 160000 %s %s\n", c.Files[path], quotePath(path))
+		default:
+			fmt.Fprintf(&w.out, "M %s inline %s\n", mode, quotePath(path))
+			w.data(c.Files[path])
+		}
 	}
 	w.out.WriteString("\n")
 }
