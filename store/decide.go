@@ -53,6 +53,9 @@ type PushTarget struct {
 // PushTarget reads what pushes to the repository of that name are judged by. A
 // name that is not registered has the settings of a new repository.
 func (tx *Tx) PushTarget(ctx context.Context, org uuid.UUID, name string) (PushTarget, error) {
+	if err := checkRepoName(name); err != nil {
+		return PushTarget{}, err
+	}
 	return collectOne[PushTarget](ctx, tx, "finding repository "+name, `
 		SELECT o.id AS org_id, o.time_zone, o.policy_revision, coalesce(r.id, $3) AS repo_id, $2 AS repo,
 		       coalesce(r.default_branch, '') AS default_branch, coalesce(r.mode, 'advisory') AS mode,

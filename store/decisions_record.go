@@ -32,7 +32,9 @@ type NewDecision struct {
 // brings, and the audit row. It sets the ID.
 func (tx *Tx) RecordDecision(ctx context.Context, by access.Principal, d *NewDecision) error {
 	d.ID = decisionID(d.At)
-	d.Pusher, d.PusherName, d.Override = clean(d.Pusher), clean(d.PusherName), clean(d.Override)
+	for _, text := range []*string{&d.Pusher, &d.PusherName, &d.Forge, &d.Via, &d.Override} {
+		*text = clean(*text)
+	}
 	b := &pgx.Batch{}
 	w := &decisionWriter{batch: b, org: d.Org, decision: &d.Decision}
 	if d.Refs == nil {

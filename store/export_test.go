@@ -60,3 +60,27 @@ func ExplainAnalytics(ctx context.Context, db *DB, org uuid.UUID, f AnalyticsFil
 func (tx *Tx) LockRepoRow(ctx context.Context, repo uuid.UUID) (Repo, error) {
 	return collectOne[Repo](ctx, tx, "locking a repository", `SELECT `+repoColumns+` FROM repos WHERE id = $1 FOR UPDATE`, repo)
 }
+
+// ExplainTotals is Tx.Totals, with the plans of its queries.
+func ExplainTotals(ctx context.Context, db *DB, ask TotalsQuestion) (answer TotalsAnswer, plans []string, err error) {
+	err = db.snapshot(ctx, func(q querier) (err error) {
+		e := &explainer{querier: q}
+		answer, err = totals(ctx, e, ask)
+		plans = e.plans
+		return err
+	})
+	return answer, plans, err
+}
+
+// ExplainDecisions is DB.Decisions, with its plan.
+func ExplainDecisions(ctx context.Context, db *DB, org uuid.UUID, f DecisionFilter, after uuid.UUID, limit int) (plan string, err error) {
+	err = db.snapshot(ctx, func(q querier) error {
+		e := &explainer{querier: q}
+		_, err := decisionsPage(ctx, e, org, f, after, limit)
+		if err == nil {
+			plan = e.plans[0]
+		}
+		return err
+	})
+	return plan, err
+}

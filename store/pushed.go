@@ -54,7 +54,7 @@ func queuePushedCommits(b *pgx.Batch, d *NewDecision) {
 	oids, patches, authors := make([]string, n), make([]string, n), make([]string, n)
 	added, ai, human, noted := make([]int64, n), make([]int64, n), make([]int64, n), make([]bool, n)
 	for i, c := range commits {
-		oids[i], patches[i], authors[i], noted[i] = c.Commit, c.PatchID, clean(c.AuthorEmail), c.Noted
+		oids[i], patches[i], authors[i], noted[i] = c.Commit, clean(c.PatchID), clean(c.AuthorEmail), c.Noted
 		added[i], ai[i], human[i] = c.Lines.Added, c.Lines.AI, c.Lines.Human
 	}
 	b.Queue(sqlPushedCommits, d.Org, d.RepoID, d.ID, d.Day, d.At, oids, patches, authors, added, ai, human, noted)

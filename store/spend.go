@@ -159,7 +159,8 @@ const sqlSpent = `
 		       sum(CASE WHEN s.user_email = '' THEN p.cost_usd ELSE greatest(p.cost_usd - coalesce(s.cost_usd, 0), 0) END) AS theirs
 		FROM unnest($9::date[], $10::date[]) AS w (first, past)
 		JOIN pushed_prompts p ON p.org_id = $1 AND p.day >= w.first AND p.day < w.past
-		LEFT JOIN prompts s ON s.org_id = $1 AND s.prompt_id = p.prompt_id
+		-- One probe of the key each, however many the planner expects.
+		LEFT JOIN LATERAL (SELECT s.cost_usd, s.user_email FROM prompts s WHERE s.org_id = $1 AND s.prompt_id = p.prompt_id OFFSET 0) s ON true
 		GROUP BY 1, 2, 3
 	), parts AS (
 		SELECT c.account, r.cost_usd FROM cells c
@@ -183,8 +184,8 @@ const sqlSpent = `
 	UNION ALL
 	SELECT NULL, a.id, trim_scale(greatest(s.cost_usd, p.cost_usd))::text
 	FROM unnest($12::uuid[]) AS a (id)
-	LEFT JOIN prompts s ON s.org_id = $1 AND s.prompt_id = a.id
-	LEFT JOIN pushed_prompts p ON p.org_id = $1 AND p.prompt_id = a.id
+	LEFT JOIN LATERAL (SELECT s.cost_usd FROM prompts s WHERE s.org_id = $1 AND s.prompt_id = a.id OFFSET 0) s ON true
+	LEFT JOIN LATERAL (SELECT p.cost_usd FROM pushed_prompts p WHERE p.org_id = $1 AND p.prompt_id = a.id OFFSET 0) p ON true
 	WHERE s.cost_usd IS NOT NULL OR p.cost_usd IS NOT NULL`
 
 func spent(ctx context.Context, q querier, ask TotalsQuestion) ([]push.Spent, map[uuid.UUID]push.Decimal, error) {

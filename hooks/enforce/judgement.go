@@ -310,7 +310,8 @@ func (j *judgement) spent() []store.PushedPrompt {
 		if one.UserEmail == "" {
 			one.UserEmail = userKey(j.in.Pusher.User)
 		}
-		if r.Day == "" {
+		// As policies have it: a day that is none is that of the push.
+		if one.Day.IsZero() {
 			one.Day = j.today()
 		}
 		n, known := at[one.ID]

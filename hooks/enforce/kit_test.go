@@ -2,6 +2,7 @@ package enforce_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -273,4 +274,14 @@ func (w *world) arrive(name, model, cost string) {
 	if _, err := w.db.PostNotes(context.Background(), access.CLI(w.org.ID), repoName, posted); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// input reads what was judged.
+func (w *world) input(d store.DecisionDetail) push.Input {
+	w.t.Helper()
+	var in push.Input
+	if err := json.Unmarshal([]byte(w.rows(`SELECT input::text FROM decision_inputs WHERE decision_id = $1`, d.ID)[0]), &in); err != nil {
+		w.t.Fatal(err)
+	}
+	return in
 }

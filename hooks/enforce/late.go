@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/policy/push"
@@ -236,10 +237,16 @@ func (l *late) refs() []string {
 
 // newer joins notes: of one commit and ref the found one counts.
 func newer(old, found []hooks.Note) []hooks.Note {
-	replaced := func(n hooks.Note) bool {
-		return slices.ContainsFunc(found, func(f hooks.Note) bool { return f.Commit == n.Commit && f.Ref == n.Ref })
+	type place struct {
+		commit gitcmd.OID
+		ref    string
 	}
-	return append(slices.DeleteFunc(slices.Clone(old), replaced), found...)
+	replaced := make(map[place]bool, len(found))
+	for i := range found {
+		replaced[place{found[i].Commit, found[i].Ref}] = true
+	}
+	kept := slices.DeleteFunc(slices.Clone(old), func(n hooks.Note) bool { return replaced[place{n.Commit, n.Ref}] })
+	return append(kept, found...)
 }
 
 // judge comes to the late verdict and what it leads to. The rules are those of
@@ -316,18 +323,26 @@ func (l *late) settlement(j *judgement, r *ruling, event string) *store.Settleme
 
 // holds are the refs that are to be held and the commits at fault in each.
 func (l *late) holds(j *judgement, r *ruling) []store.WantedHold {
-	fault := faulty(j.in, r)
-	var out []store.WantedHold
-	for _, ref := range l.refs() {
-		h := store.WantedHold{Ref: ref}
-		for i := range j.in.Commits {
-			c := &j.in.Commits[i]
-			if fault[c.OID] && (len(c.Refs) == 0 || slices.Contains(c.Refs, ref)) {
-				h.Commits = append(h.Commits, c.OID)
-			}
+	refs := l.refs()
+	fault, atFault := faulty(j.in, r), map[string][]string{}
+	for i := range j.in.Commits {
+		c := &j.in.Commits[i]
+		if !fault[c.OID] {
+			continue
 		}
-		if len(h.Commits) > 0 {
-			out = append(out, h)
+		reached := c.Refs
+		if len(reached) == 0 {
+			reached = refs
+		}
+		for _, ref := range reached {
+			atFault[ref] = append(atFault[ref], c.OID)
+		}
+	}
+	var out []store.WantedHold
+	for _, ref := range refs {
+		if commits := atFault[ref]; len(commits) > 0 {
+			// The newest: of those that a push leaves behind a hook names no more.
+			out = append(out, store.WantedHold{Ref: ref, Commits: commits[max(0, len(commits)-hooks.MaxAbandoned):]})
 		}
 	}
 	return out

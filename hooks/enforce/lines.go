@@ -74,25 +74,20 @@ func claimsOf(note *hooks.Note) []claim {
 // classify sets the classes of the files of a commit.
 func (c *classifier) classify(measured *hooks.Commit, to *push.Commit) {
 	files := make([]lines.File, len(measured.Files))
-	at := make(map[string]int, len(files))
+	at := make(map[*lines.File]*push.File, len(files))
+	reasons := make(map[*lines.File]lines.Reason, len(files))
 	for i, f := range measured.Files {
 		files[i] = lines.File{Path: f.Path, OldPath: f.From, Blob: f.Blob, Added: ranges(f.Runs), Binary: f.Binary}
-		at[f.Path] = i
+		at[&files[i]] = &to.Files[i]
+		reasons[&files[i]] = c.paths.Reason(f.Path, false, lines.Attributes{})
+		to.Files[i].Excluded = reasons[&files[i]] != ""
 	}
 	evidence := c.evidence(measured)
-	classed, _ := lines.Classify(files, evidence, c.exclude)
+	classed, _ := lines.Classify(files, evidence, func(f *lines.File) lines.Reason { return reasons[f] })
 	for _, f := range classed {
-		file := &to.Files[at[f.File.Path]]
-		file.AI, file.Human = f.Counts.AI, f.Counts.Human
-	}
-	for i := range to.Files {
-		to.Files[i].Excluded = c.exclude(&files[i]) != ""
+		at[f.File].AI, at[f.File].Human = f.Counts.AI, f.Counts.Human
 	}
 	to.Noted = evidence.Noted
-}
-
-func (c *classifier) exclude(f *lines.File) lines.Reason {
-	return c.paths.Reason(f.Path, f.Generated, lines.Attributes{})
 }
 
 // evidence gathers what speaks for the lines of a commit.

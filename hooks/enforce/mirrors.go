@@ -97,13 +97,13 @@ func (m *Mirrors) posted(ctx context.Context, org uuid.UUID, commits []string) (
 		return nil, err
 	}
 	var found []hooks.Note
+	// They come by commit.
 	for _, r := range receipts {
-		n := slices.IndexFunc(found, func(n hooks.Note) bool { return string(n.Commit) == r.Commit })
-		if n < 0 {
-			n = len(found)
+		if n := len(found); n == 0 || string(found[n-1].Commit) != r.Commit {
 			found = append(found, hooks.Note{Commit: gitcmd.OID(r.Commit), Ref: store.APIRef})
 		}
-		found[n].Receipts = append(found[n].Receipts, postedReceipt(r))
+		last := &found[len(found)-1]
+		last.Receipts = append(last.Receipts, postedReceipt(r))
 	}
 	return found, nil
 }

@@ -2,7 +2,6 @@ package enforce
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -39,22 +38,27 @@ type verdict struct {
 // with the push. A tip that was there before shows the verdict on the push that
 // brought it.
 func (v verdict) statuses(p *hooks.Push, commits []push.Commit) []store.Status {
+	came := make(map[string]bool, len(commits))
+	for i := range commits {
+		came[commits[i].OID] = true
+	}
+	held := make(map[string]bool, len(v.held))
+	for _, h := range v.held {
+		held[h.Ref] = true
+	}
 	var out []store.Status
 	for _, ref := range p.Refs {
-		came := slices.ContainsFunc(commits, func(c push.Commit) bool { return c.OID == string(ref.New) })
-		if !came || !strings.HasPrefix(ref.Name, "refs/heads/") {
-			continue
+		if came[string(ref.New)] && strings.HasPrefix(ref.Name, "refs/heads/") {
+			out = append(out, v.status(string(ref.New), held[ref.Name]))
 		}
-		out = append(out, v.status(ref))
 	}
 	return out
 }
 
-func (v verdict) status(ref hooks.Ref) store.Status {
-	s := store.Status{Commit: string(ref.New), State: store.StatusSuccess, Decision: v.decision}
-	holds := slices.ContainsFunc(v.held, func(h store.WantedHold) bool { return h.Ref == ref.Name })
+func (v verdict) status(commit string, held bool) store.Status {
+	s := store.Status{Commit: commit, State: store.StatusSuccess, Decision: v.decision}
 	switch {
-	case holds:
+	case held:
 		s.State, s.Description = store.StatusFailure, "Held by "+policyNames(v.ruling)
 	case v.state == store.StatePending:
 		s.State, s.Description = store.StatusPending, "Receipts are awaited"
