@@ -1053,6 +1053,8 @@ CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerp
 
 CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (org_id, user_id, created_at);
 
+CREATE INDEX team_members_email ON public.team_members USING btree (org_id, email);
+
 CREATE INDEX users_logins ON public.users USING gin (logins);
 
 CREATE INDEX violations_decision ON public.violations USING btree (org_id, decision_id);
