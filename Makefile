@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push bench-lines fuzz e2e build install clean
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push bench-lines bench-cli fuzz e2e build install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -41,7 +41,7 @@ lint: ## check format, vet, staticcheck, imports, modules and shell scripts
 generate: deps ## write what is generated: the API's types, the schema's dump
 	$(WITH_POSTGRES) go generate ./...
 
-bench: bench-ingest bench-api bench-push bench-lines ## measure what the README promises
+bench: bench-ingest bench-api bench-push bench-lines bench-cli ## measure what the README promises
 
 bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./notes ./notes/ingest
@@ -54,6 +54,9 @@ bench-push: deps ## measure what a push costs, with the hook beside without it
 
 bench-lines: ## measure whose lines were added, and where live lines come from, beside git alone
 	go test -run '^$$' -bench 'BenchmarkDiff|BenchmarkLive' -benchtime 5x -timeout 60m ./notes/lines/...
+
+bench-cli: deps ## measure a check of 10 commits, from start to exit
+	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/blameprompt-enterprise
 
 fuzz: deps ## fuzz every target for FUZZTIME (20s) each
 	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -229,7 +230,7 @@ func (a *app) judge(ctx context.Context, cfg config, c *checkout, f checkFlags, 
 		return err
 	}
 	if len(pushed.Commits) == 0 && !f.prePush {
-		return a.allow(f, p.nothingNew())
+		return a.allow(f, p.nothingNew(f))
 	}
 	if pushed.Repo, err = naming.name(p.address); err != nil {
 		return err
@@ -252,12 +253,24 @@ func (p plan) trivial() bool {
 }
 
 // nothingNew says that the push brings no commits, and why that may be.
-func (p plan) nothingNew() string {
-	if len(p.known) == 1 && p.updates[0].Old == p.known[0] {
-		return fmt.Sprintf("Nothing to check: there are no commits beyond %.12s.", p.known[0])
+func (p plan) nothingNew(f checkFlags) string {
+	if f.base != "" || f.commits != "" {
+		return fmt.Sprintf("Nothing to check: there are no commits beyond %.12s.", p.updates[0].Old)
 	}
 	return fmt.Sprintf("Nothing to check: %s has every commit. In a CI job, name what to compare with: --base %s/main",
 		p.remote, p.remote)
+}
+
+// quiet is what a hook would be told: that the server waits for receipts is no
+// news where no commit that lacks them shows an agent's hand.
+func quiet(p hooks.Push) bool {
+	noted := map[gitcmd.OID]bool{}
+	for i := range p.Notes {
+		noted[p.Notes[i].Commit] = true
+	}
+	return !slices.ContainsFunc(p.Commits, func(c hooks.Commit) bool {
+		return !noted[c.OID] && !c.Bot && len(c.Marks) > 0
+	})
 }
 
 // allow says why a push is allowed that the server was not asked about. Like
@@ -294,7 +307,7 @@ func (c *client) evaluate(ctx context.Context, p hooks.Push, policies []policyDo
 	if err != nil {
 		return hooks.Answer{}, nil, fmt.Errorf("writing the push: %w", err)
 	}
-	answer := hooks.Answer{Version: hooks.AnswerVersion}
+	answer := hooks.Answer{Version: hooks.AnswerVersion, Quiet: quiet(p)}
 	raw, err := c.json(ctx, call{method: http.MethodPost, path: "/api/v1/policies/evaluate", body: body}, &answer.Verdict)
 	if err != nil {
 		return hooks.Answer{}, nil, err
@@ -317,7 +330,12 @@ func (a *app) printVerdict(f checkFlags, answer hooks.Answer, raw json.RawMessag
 			return err
 		}
 	} else if headline, rest, ok := strings.Cut(text, "\n"); ok {
-		fmt.Fprint(a.stdout, a.paint(headline, outcomeColours[answer.Verdict.Outcome])+"\n"+rest)
+		out, seen := a.stdout, a.shown
+		if f.prePush {
+			// The output of git push is for programs.
+			out, seen = a.stderr, a.watched
+		}
+		fmt.Fprint(out, a.paint(headline, outcomeColours[answer.Verdict.Outcome], seen)+"\n"+rest)
 	}
 	if answer.Refused() {
 		return errNo

@@ -92,7 +92,7 @@ func (d *doctor) print() error {
 			text += ": " + plain(f.Mend)
 		}
 		// The codes of all colours are of one length, so that columns stay aligned.
-		fmt.Fprintf(w, "%s\t%s\t%s\n", d.app.paint(string(f.Verdict), healthColours[f.Verdict]), f.Check, text)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", d.app.paint(string(f.Verdict), healthColours[f.Verdict], d.app.shown), f.Check, text)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("printing: %w", err)

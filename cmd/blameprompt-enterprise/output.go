@@ -111,10 +111,10 @@ const (
 	red    colour = "31"
 )
 
-// paint colours text for a person at a terminal who did not forbid it
+// paint colours text for a person who sees it and did not forbid it
 // (no-color.org).
-func (a *app) paint(text string, c colour) string {
-	if forbidden, _ := a.lookup("NO_COLOR"); !a.shown || forbidden != "" {
+func (a *app) paint(text string, c colour, seen bool) string {
+	if forbidden, _ := a.lookup("NO_COLOR"); !seen || forbidden != "" {
 		return text
 	}
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"

@@ -108,7 +108,7 @@ func newPoliciesTest(a *app) *cobra.Command {
 		Long:  policiesTestHelp,
 		Args:  exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := errors.Join(f.check(), checkDay("--from", from), checkDay("--to", to)); err != nil {
 				return &usageError{cmd.CommandPath(), err}
 			}
 			documents, err := readPolicies(args[0])
@@ -128,6 +128,14 @@ func newPoliciesTest(a *app) *cobra.Command {
 	flags.BoolVar(&local, "local", false, "Judge the local commits instead")
 	f.addRange(flags)
 	return cmd
+}
+
+// checkDay wants a day, if anything.
+func checkDay(flag, day string) error {
+	if _, err := time.Parse(time.DateOnly, day); err != nil && day != "" {
+		return fmt.Errorf("%s wants a day such as 2026-02-14, not %q", flag, day)
+	}
+	return nil
 }
 
 // backtested is what the server says of a policy and recorded pushes.

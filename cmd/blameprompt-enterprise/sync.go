@@ -166,7 +166,7 @@ func (s *syncer) run(ctx context.Context, a *app, address string, dryRun bool) e
 	case dryRun:
 		return nil
 	}
-	s.bar = a.newProgress("receipts", len(work))
+	s.bar = a.newProgress("notes", len(work))
 	if err := s.send(ctx, work); err != nil {
 		return fmt.Errorf("%w\n%d of %s brought; run sync again for the rest", err, s.done.Notes, count(len(work), "note"))
 	}
