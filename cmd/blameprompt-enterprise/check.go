@@ -135,6 +135,8 @@ func (a *app) check(ctx context.Context, f checkFlags, args []string) error {
 // checkIsOff says why there is nothing to check.
 func (a *app) checkIsOff(cfg config, f checkFlags) string {
 	switch {
+	case f.policies != nil:
+		return ""
 	case !cfg.enabled():
 		return fmt.Sprintf("Nothing is checked: %s says enabled = false.", cfg.file)
 	case f.prePush && !cfg.EnforcePolicies:

@@ -179,6 +179,9 @@ func configKeys() []string {
 
 // wanted says what the value of a key looks like.
 func wanted(key string) string {
+	if key == "enterprise" {
+		return "a table"
+	}
 	for field := range reflect.TypeFor[Enterprise]().Fields() {
 		if field.Tag.Get("toml") == key && field.Type.Kind() != reflect.String {
 			return "true or false"
@@ -196,8 +199,7 @@ type server struct {
 	caFile           string
 }
 
-// server finds out which server to ask, as whom. Without a key the error is
-// errNoKey.
+// server finds out which server to ask, as whom.
 func (a *app) server(cfg config) (server, error) {
 	known, err := a.readCredentials()
 	if err != nil {
@@ -258,9 +260,6 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// errNoKey: nothing says as whom to ask.
-var errNoKey = errors.New("there is no API key")
-
 // key finds the key for a server: the variable that the configuration names,
 // BLAMEPROMPT_API_KEY, the file that BLAMEPROMPT_API_KEY_FILE names, what login
 // left.
@@ -284,7 +283,7 @@ func (a *app) key(cfg config, known credentials, address string) (key, from stri
 	if entry, ok := known[address]; ok {
 		return entry.Key, a.credentialsFile(), checkKey(entry.Key, a.credentialsFile())
 	}
-	return "", "", fmt.Errorf("%w for %s: set %s, or run \"%s login\"", errNoKey, address, cmp.Or(cfg.APIKeyEnv, envKey), program)
+	return "", "", fmt.Errorf("there is no API key for %s: set %s, or run \"%s login\"", address, cmp.Or(cfg.APIKeyEnv, envKey), program)
 }
 
 // checkKey keeps other secrets from being sent.

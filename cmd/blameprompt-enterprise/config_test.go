@@ -63,7 +63,7 @@ func TestMistakesInConfigAreNamed(t *testing.T) {
 		"[enterprise]\n\nteam = [\"a\"]":           ":3: enterprise.team wants a text in quotes",
 		"[enterprise]\napi_key = \"bpe_secret\"":   ":2: unknown key \"enterprise.api_key\"; known are enabled, api_url",
 		"[enterprise]\nteam = \"a\"\nteam = \"b\"": ":3:",
-		"enterprise = 1":                           ":1: enterprise wants",
+		"enterprise = 1":                           ":1: enterprise wants a table",
 		"[enterprise":                              ":1:",
 		"[enterprise]\n[enterprise.sub]\nx = 1":    "unknown key \"enterprise.sub",
 		strings.Repeat("#", maxConfig+1):           "is not a file of at most",

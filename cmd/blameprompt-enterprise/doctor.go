@@ -135,14 +135,19 @@ func (d *doctor) checkConfig() bool {
 	} else {
 		d.say("configuration", good, where, "")
 	}
-	s, err := d.app.server(cfg)
-	switch {
-	case errors.Is(err, errNoKey):
-		// The server itself can be looked at without.
-		d.say("key", fail, err.Error(), "ask an administrator for a key")
-	case err != nil:
-		d.say("server", fail, err.Error(), "mend the address or the key")
+	known, err := d.app.readCredentials()
+	if err != nil {
+		d.say("key", fail, err.Error(), "")
+	}
+	s, err := d.app.serverURL(cfg, known)
+	if err != nil {
+		d.say("server", fail, err.Error(), "")
 		return false
+	}
+	// The server itself can be looked at without a key.
+	if s.key, s.keyFrom, err = d.app.key(cfg, known, s.url.String()); err != nil {
+		s.key = ""
+		d.say("key", fail, err.Error(), "an administrator makes one: blamepromptd key create")
 	}
 	if d.client, err = d.app.newClient(s); err != nil {
 		d.say("server", fail, err.Error(), "mend --ca-file or "+envCAFile)
@@ -244,7 +249,7 @@ func (d *doctor) checkRepo(ctx context.Context) {
 }
 
 func (d *doctor) checkNotes(ctx context.Context) {
-	tips, err := noteTips(ctx, d.repo.repo)
+	tips, err := d.repo.repo.Tips(ctx, syncedRefs...)
 	if err != nil {
 		d.say("notes", fail, err.Error(), "")
 		return

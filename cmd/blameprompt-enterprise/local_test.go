@@ -87,3 +87,48 @@ func TestDollars(t *testing.T) {
 		}
 	}
 }
+
+func TestWhereAPushGoes(t *testing.T) {
+	t.Parallel()
+	with := func(settings ...string) map[string][]string {
+		all := map[string][]string{"remote.origin.url": {"o"}, "remote.fork.url": {"f"}, "remote.fork.pushurl": {"p"}}
+		for _, s := range settings {
+			key, value, _ := strings.Cut(s, "=")
+			all[key] = append(all[key], value)
+		}
+		return all
+	}
+	tracked := []trackingRef{{name: "refs/remotes/origin/HEAD", symref: "refs/remotes/origin/trunk"}, {name: "refs/remotes/origin/trunk"}}
+	for _, test := range []struct {
+		name        string
+		c           checkout
+		f           checkFlags
+		remote, ref string
+	}{
+		{"no upstream", checkout{branch: "refs/heads/a", settings: with()}, checkFlags{}, "origin", "refs/heads/a"},
+		{"an upstream", checkout{branch: "refs/heads/a", settings: with(), upstream: upstream{"fork", "refs/heads/b"}}, checkFlags{},
+			"fork", "refs/heads/b"},
+		{"an upstream here", checkout{branch: "refs/heads/a", settings: with(), upstream: upstream{".", "refs/heads/b"}}, checkFlags{},
+			"origin", "refs/heads/a"},
+		{"pushed elsewhere", checkout{branch: "refs/heads/a", settings: with("branch.a.pushremote=fork"),
+			upstream: upstream{"origin", "refs/heads/b"}}, checkFlags{}, "fork", "refs/heads/a"},
+		{"all pushed elsewhere", checkout{branch: "refs/heads/a", settings: with("remote.pushdefault=fork")}, checkFlags{},
+			"fork", "refs/heads/a"},
+		{"one remote", checkout{branch: "refs/heads/a", settings: map[string][]string{"remote.up.url": {"u"}}}, checkFlags{},
+			"up", "refs/heads/a"},
+		{"detached", checkout{settings: with(), remotes: tracked}, checkFlags{}, "origin", "refs/heads/trunk"},
+		{"a branch is named", checkout{settings: with(), remotes: tracked}, checkFlags{branch: "x"}, "origin", "refs/heads/x"},
+		{"a ref is named", checkout{settings: with(), remotes: tracked}, checkFlags{branch: "refs/tags/x"}, "origin", "refs/tags/x"},
+		{"detached, and nothing known", checkout{settings: with()}, checkFlags{}, "origin", ""},
+	} {
+		remote := test.c.remote()
+		ref, err := test.c.target(remote, test.f)
+		if remote != test.remote || ref != test.ref || (err == nil) != (test.ref != "") {
+			t.Errorf("%s: %s at %s, %v, want %s at %s", test.name, ref, remote, err, test.ref, test.remote)
+		}
+	}
+	c := checkout{settings: with()}
+	if got := c.remoteURL("fork") + c.remoteURL("origin") + c.remoteURL("nobody"); got != "po" {
+		t.Errorf("addresses %q", got)
+	}
+}

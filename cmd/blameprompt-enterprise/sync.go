@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,9 +82,11 @@ type syncer struct {
 	client *client
 	repo   *gitcmd.Repo
 	name   string
-	state  *syncState
-	bar    *progress
-	done   synced
+	// tips are those of the notes refs.
+	tips  map[string]gitcmd.OID
+	state *syncState
+	bar   *progress
+	done  synced
 }
 
 func (a *app) sync(ctx context.Context, f syncFlags) error {
@@ -125,27 +127,27 @@ func (a *app) syncLocked(ctx context.Context, cfg config, f syncFlags) error {
 	if given == "" && address == "" {
 		return errNoName
 	}
+	tips, err := c.repo.Tips(ctx, syncedRefs...)
+	if err != nil {
+		return err
+	}
 	state, err := openState(c.repo.Dir(), server, cmp.Or(given, address), f.all)
 	if err != nil {
 		return err
 	}
 	defer state.close()
-	s := &syncer{client: client, repo: c.repo, state: state, bar: &progress{}, name: given}
+	s := &syncer{client: client, repo: c.repo, tips: tips, state: state, bar: &progress{}, name: given}
 	began := time.Now()
 	err = s.run(ctx, a, address, f.dryRun)
 	s.bar.end()
 	if err != nil {
 		return err
 	}
-	return a.printSynced(s.done, f, time.Since(began))
+	return a.printSynced(s, f, time.Since(began))
 }
 
 // run finds what is to be brought and brings it.
 func (s *syncer) run(ctx context.Context, a *app, address string, dryRun bool) error {
-	tips, err := noteTips(ctx, s.repo)
-	if err != nil {
-		return err
-	}
 	at, unreached := s.ask(ctx, address)
 	if unreached != nil && !errors.Is(unreached, errUnreachable) {
 		return unreached
@@ -153,7 +155,7 @@ func (s *syncer) run(ctx context.Context, a *app, address string, dryRun bool) e
 	s.done.Repo = s.name
 	var work []localNote
 	for _, ref := range syncedRefs {
-		found, err := s.pending(ctx, ref, tips[ref], at.tips[ref])
+		found, err := s.pending(ctx, ref, s.tips[ref], at.tips[ref])
 		if err != nil {
 			return err
 		}
@@ -170,7 +172,7 @@ func (s *syncer) run(ctx context.Context, a *app, address string, dryRun bool) e
 	if err := s.send(ctx, work); err != nil {
 		return fmt.Errorf("%w\n%d of %s brought; run sync again for the rest", err, s.done.Notes, count(len(work), "note"))
 	}
-	return s.state.finish(tips, s.name)
+	return s.state.finish(s.tips, s.name)
 }
 
 func waiting(n int) string {
@@ -186,22 +188,6 @@ func waiting(n int) string {
 // syncedRefs are the notes refs in the order in which they are brought.
 var syncedRefs = []string{"refs/notes/blameprompt", "refs/notes/ai"}
 
-// noteTips returns what the notes refs point at.
-func noteTips(ctx context.Context, repo *gitcmd.Repo) (map[string]gitcmd.OID, error) {
-	refs, err := repo.Refs(ctx, syncedRefs...)
-	if err != nil {
-		return nil, err
-	}
-	tips := map[string]gitcmd.OID{}
-	for _, ref := range refs {
-		// What is asked for also matches as a directory.
-		if slices.Contains(syncedRefs, ref.Name) {
-			tips[ref.Name] = ref.OID
-		}
-	}
-	return tips, nil
-}
-
 // ask finds the repository at the server. One that the server does not know,
 // though something was brought before, has been set up anew and forgotten.
 func (s *syncer) ask(ctx context.Context, address string) (located, error) {
@@ -214,7 +200,8 @@ func (s *syncer) ask(ctx context.Context, address string) (located, error) {
 }
 
 // printSynced says what was done.
-func (a *app) printSynced(done synced, f syncFlags, took time.Duration) error {
+func (a *app) printSynced(s *syncer, f syncFlags, took time.Duration) error {
+	done := s.done
 	switch {
 	case a.json:
 		if err := a.printJSON(done); err != nil {
@@ -223,6 +210,8 @@ func (a *app) printSynced(done synced, f syncFlags, took time.Duration) error {
 	case f.dryRun:
 		fmt.Fprintf(a.stdout, "%s: %s would be brought.\n", plain(done.Repo), count(done.Pending, "note"))
 	case f.postCommit:
+	case len(s.tips) == 0:
+		fmt.Fprintf(a.stdout, "There are no receipts here: nothing is in %s.\n", strings.Join(syncedRefs, " and "))
 	case done.Pending == 0:
 		fmt.Fprintf(a.stdout, "%s: the server has everything.\n", plain(done.Repo))
 	default:
