@@ -22,6 +22,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/blameprompt/enterprise/cmd/blamepromptd/daemontest"
+	"github.com/blameprompt/enterprise/policy"
+	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/store/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -54,8 +57,10 @@ var hookProgram = sync.OnceValues(func() (string, error) {
 //	httpshost     serves the daemon over HTTPS; sets $HTTPS and writes ca.pem
 //	sshhost       runs an OpenSSH server for this account with the key in $WORK/key;
 //	              sets $SSHPORT and GIT_SSH_COMMAND
+//	policy FILE   puts the policy in FILE in force, by the database
+//	sql QUERY     prints the first column of each row
 //	remote FILE   wants the server to have said FILE during the last push, where
-//	              <commit> and <id> stand for any
+//	              <commit>, <id> and <url> stand for any
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	program, err := hookProgram()
@@ -71,6 +76,12 @@ func TestScripts(t *testing.T) {
 	params.Cmds["httpshost"] = cmdHTTPSHost
 	params.Cmds["sshhost"] = cmdSSHHost
 	params.Cmds["remote"] = cmdRemote
+	params.Cmds["policy"] = func(ts *testscript.TestScript, neg bool, args []string) { cmdPolicy(t, ts, neg, args) }
+	params.Cmds["sql"] = func(ts *testscript.TestScript, neg bool, args []string) {
+		daemontest.Usage(ts, neg, len(args) == 1, "sql QUERY")
+		rows := storetest.Column(t, storetest.OpenDSN(t, ts.Getenv("BLAMEPROMPT_DATABASE_URL")), args[0])
+		fmt.Fprintln(ts.Stdout(), strings.Join(rows, "\n"))
+	}
 	testscript.Run(t, params)
 }
 
@@ -95,6 +106,10 @@ func cmdSSHHost(ts *testscript.TestScript, neg bool, args []string) {
 	daemontest.Usage(ts, neg, len(args) == 0, "sshhost")
 	sshd, err := exec.LookPath("sshd")
 	ts.Check(err)
+	if os.Geteuid() == 0 {
+		// Where sshd confines itself, which its service makes at its start.
+		ts.Check(os.MkdirAll("/run/sshd", 0o755))
+	}
 	for _, name := range []string{"hostkey", "key"} {
 		ts.Check(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", ts.MkAbs(name)).Run())
 	}
@@ -130,6 +145,17 @@ func freePort(ts *testscript.TestScript) string {
 	return port
 }
 
+func cmdPolicy(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
+	daemontest.Usage(ts, neg, len(args) == 1, "policy FILE")
+	p, err := policy.Parse([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	db := storetest.OpenDSN(t, ts.Getenv("BLAMEPROMPT_DATABASE_URL"))
+	org, err := db.OrgByName(t.Context(), defaultOrg)
+	ts.Check(err)
+	_, err = db.CreatePolicy(t.Context(), access.CLI(org.ID), p)
+	ts.Check(err)
+}
+
 func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {
 	daemontest.Usage(ts, neg, len(args) == 1, "remote FILE")
 	var said []string
@@ -139,7 +165,7 @@ func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	want := regexp.QuoteMeta(strings.TrimRight(ts.ReadFile(args[0]), "\n"))
-	want = strings.NewReplacer("<commit>", "[0-9a-f]{12}", "<id>", "[0-9a-f-]{36}").Replace(want)
+	want = strings.NewReplacer("<commit>", "[0-9a-f]{12}", "<id>", "[0-9a-f-]{36}", "<url>", "http://127[.]0[.]0[.]1:[0-9]+").Replace(want)
 	got := strings.Join(said, "\n")
 	if !regexp.MustCompile("^" + want + "$").MatchString(got) {
 		ts.Fatalf("the server said:\n%s\n--- and not:\n%s", got, ts.ReadFile(args[0]))
