@@ -84,25 +84,6 @@ const OverrideOption = "blameprompt.override"
 // notesRef is where the stock client keeps its receipts.
 const notesRef = "refs/notes/blameprompt"
 
-// RetryCommand is the command, as it may be typed into a shell, that pushes a
-// ref and the receipts of its commits at once.
-func RetryCommand(ref string) string {
-	name := strings.TrimPrefix(ref, "refs/heads/")
-	if strings.HasPrefix(name, "-") {
-		name = ref
-	}
-	if strings.ContainsFunc(name, unsafeInShell) {
-		name = shellQuote(name)
-	}
-	return "git push --atomic origin " + name + " " + notesRef
-}
-
-// unsafeInShell is true of all that a shell might take for more than itself.
-func unsafeInShell(r rune) bool {
-	letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-	return !letter && !strings.ContainsRune("/._-+@", r)
-}
-
 // ErrAnswer says that a document is no Answer of a known version.
 var ErrAnswer = errors.New("document is no answer to a push")
 

@@ -128,7 +128,7 @@ func TestAJudgedPushEndsAsTheDaemonSays(t *testing.T) {
 	quiet, loud := answer(push.Pending, awaited), answer(push.Warn, finding("No GPT-4", push.Warn, nil))
 	quiet.Quiet, loud.Quiet = true, true
 	retry := answer(push.Refuse, awaited)
-	retry.Retry = RetryCommand("refs/heads/main")
+	retry.Retry = "git push --atomic origin main refs/notes/blameprompt"
 	for name, c := range map[string]struct {
 		answer Answer
 		code   int

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -151,6 +152,69 @@ func TestTheProgramIsStaticAndSmall(t *testing.T) {
 	}
 	if out, err := exec.Command(path, "version").CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "blameprompt-hook test ") {
 		t.Errorf("version says %q, %v", out, err)
+	}
+}
+
+// TestGitIsNeverMisled runs the program as git does, on a repository, and takes
+// away what it has: its reader, and its time.
+func TestGitIsNeverMisled(t *testing.T) {
+	t.Parallel()
+	program := build(t)
+	repo := t.TempDir()
+	if out, err := exec.Command("git", "init", "-q", "--bare", repo).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	asked := make(chan struct{})
+	for name, c := range map[string]struct {
+		outcome string
+		signal  os.Signal
+		want    int
+	}{
+		"refused, and nobody reads it":     {"refuse", nil, 1},
+		"accepted, and nobody reads it":    {"warn", nil, 0},
+		"told to stop":                     {"", syscall.SIGTERM, 1},
+		"told to stop by a broken session": {"", syscall.SIGHUP, 1},
+		"killed":                           {"", syscall.SIGKILL, -1},
+	} {
+		socket := filepath.Join(t.TempDir(), "s")
+		listener, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c.signal != nil {
+				asked <- struct{}{}
+				<-r.Context().Done()
+				return
+			}
+			fmt.Fprintf(w, `{"version":1,"verdict":{"outcome":%q,"findings":[{"policy_name":"p","message":"m","outcome":%q}]}}`, c.outcome, c.outcome)
+		})}
+		go func() { _ = server.Serve(listener) }()
+		cmd := exec.Command(program, "--socket", socket, "--mode", "advisory", "pre-receive")
+		cmd.Dir, cmd.Env = repo, append(os.Environ(), "GIT_DIR=.")
+		zero := strings.Repeat("0", 40)
+		cmd.Stdin = strings.NewReader(strings.Repeat("1", 40) + " " + zero + " refs/heads/gone\n")
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Close()
+		cmd.Stdout, cmd.Stderr = writer, writer
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		writer.Close()
+		if c.signal != nil {
+			<-asked
+			if err := cmd.Process.Signal(c.signal); err != nil {
+				t.Error(err)
+			}
+		}
+		_ = cmd.Wait()
+		if got := cmd.ProcessState.ExitCode(); got != c.want {
+			t.Errorf("%s: exit code %d, want %d", name, got, c.want)
+		}
+		_ = server.Close()
 	}
 }
 

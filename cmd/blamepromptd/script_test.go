@@ -52,7 +52,7 @@ var hookProgram = sync.OnceValues(func() (string, error) {
 })
 
 // TestScripts runs testdata/script. Beside what testscript and daemontest have,
-// there is blameprompt-hook, and a script has
+// there is blameprompt-hook, the condition root, and a script has
 //
 //	httpshost     serves the daemon over HTTPS; sets $HTTPS and writes ca.pem
 //	sshhost       runs an OpenSSH server for this account with the key in $WORK/key;
@@ -72,6 +72,12 @@ func TestScripts(t *testing.T) {
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("PATH", filepath.Dir(program)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setup(env)
+	}
+	params.Condition = func(name string) (bool, error) {
+		if name != "root" {
+			return false, fmt.Errorf("unknown condition %q", name)
+		}
+		return os.Geteuid() == 0, nil
 	}
 	params.Cmds["httpshost"] = cmdHTTPSHost
 	params.Cmds["sshhost"] = cmdSSHHost
