@@ -55,6 +55,8 @@ type Config struct {
 	SweepActive      Duration `toml:"sweep_active" default:"5m" doc:"Pause between fetches of a repository that changed within a day."`
 	SweepIdle        Duration `toml:"sweep_idle" default:"1h" doc:"Pause between fetches of any other repository."`
 
+	MaxWaiver Duration `toml:"max_waiver" default:"8784h" doc:"How long a waiver may be valid at most; 8784h are 366 days."`
+
 	StopTimeout Duration `toml:"stop_timeout" default:"10s" doc:"How long requests and fetches may go on after the signal to stop."`
 }
 

@@ -174,7 +174,9 @@ func openStore(ctx context.Context, cfg *Config, dsn string) (*store.DB, error) 
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, store.Config{DSN: dsn, MaxConns: int32(cfg.DatabaseMaxConns), Sealer: sealer})
+	return store.Open(ctx, store.Config{
+		DSN: dsn, MaxConns: int32(cfg.DatabaseMaxConns), Sealer: sealer, MaxWaiver: cfg.MaxWaiver.Duration,
+	})
 }
 
 // makeDataDir makes the data directory, closed to others; under root the

@@ -20,6 +20,7 @@ type keyShown struct {
 	Name       string         `json:"name"`
 	Prefix     string         `json:"prefix"`
 	Scopes     []access.Scope `json:"scopes"`
+	User       string         `json:"user"`
 	CreatedBy  string         `json:"created_by"`
 	CreatedAt  time.Time      `json:"created_at"`
 	ExpiresAt  *time.Time     `json:"expires_at"`
@@ -30,7 +31,7 @@ type keyShown struct {
 
 func showKey(k store.Key) keyShown {
 	return keyShown{
-		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes, CreatedBy: k.CreatedBy,
+		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes, User: k.User, CreatedBy: k.CreatedBy,
 		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, RevokedAt: k.RevokedAt,
 	}
 }
@@ -41,6 +42,7 @@ func newKey(a *app) *cobra.Command {
 
 func newKeyCreate(a *app) *cobra.Command {
 	var scopes []string
+	var user string
 	var expires time.Duration
 	cmd := &cobra.Command{
 		Use:   "create NAME",
@@ -51,7 +53,7 @@ func newKeyCreate(a *app) *cobra.Command {
 			if err != nil {
 				return &usageError{cmd.CommandPath(), err}
 			}
-			in := store.NewKey{Name: args[0], Scopes: parsed}
+			in := store.NewKey{Name: args[0], Scopes: parsed, User: user}
 			if expires != 0 {
 				in.ExpiresAt = time.Now().Add(expires)
 			}
@@ -61,6 +63,7 @@ func newKeyCreate(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"read"}, "What the key may do: ingest, hook, read, write, admin")
+	cmd.Flags().StringVar(&user, "user", "", "E-mail address of the user who will act with the key (default: nobody, a machine)")
 	cmd.Flags().DurationVar(&expires, "expires", 0, "How long the key is valid, such as 2160h (default: for ever)")
 	return cmd
 }
@@ -111,11 +114,11 @@ func (a *app) printKeys(keys []store.Key) error {
 	for i, k := range keys {
 		shown[i] = showKey(k)
 		rows[i] = []string{
-			k.ID.String(), k.Name, k.Prefix + "…", scopeList(k.Scopes), when(&k.CreatedAt), when(k.LastUsedAt),
+			k.ID.String(), k.Name, k.Prefix + "…", scopeList(k.Scopes), k.User, when(&k.CreatedAt), when(k.LastUsedAt),
 			when(k.ExpiresAt), when(k.RevokedAt),
 		}
 	}
-	return a.print(shown, []string{"ID", "NAME", "KEY", "SCOPES", "CREATED (UTC)", "LAST USED", "EXPIRES", "REVOKED"}, rows)
+	return a.print(shown, []string{"ID", "NAME", "KEY", "SCOPES", "USER", "CREATED (UTC)", "LAST USED", "EXPIRES", "REVOKED"}, rows)
 }
 
 func newKeyRevoke(a *app) *cobra.Command {

@@ -142,6 +142,36 @@ func TestDeepFilesAreRefused(t *testing.T) {
 	}
 }
 
+// rewritten holds that a policy is written as it is read.
+func rewritten(t *testing.T, p policy.Policy) {
+	t.Helper()
+	text, err := file.Write(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := file.Read("written.toml", text)
+	if err != nil || len(entries) != 1 || !entries[0].Same(p) {
+		t.Errorf("written as another policy, %v:\n%s", err, text)
+	}
+}
+
+func TestPoliciesAreWrittenAsTheyAreRead(t *testing.T) {
+	t.Parallel()
+	for _, document := range []string{
+		`{"name":"a \"b\" ü","rule":{"max_cost_per_day":1000000000,"per":"repo"},"action":"block","enabled":false}`,
+		`{"name":"a","rule":{"max_cost_per_day":999999999.123456},"scope":{"repos":["shop/*","!shop/x"],"branches":["refs/tags/*"],"teams":["core"]}}`,
+		`{"name":"a","rule":{"max_cost_per_prompt":0.000001}}`, `{"name":"a","rule":{"max_ai_percentage":5e1}}`,
+		`{"name":"a","rule":{"expression":"commits.all(c, c.ai < 7) &&\n\t'''x''' in push.files","message":"it's \"\"\" <odd>\\"}}`,
+		`{"name":"a","rule":{"allowed_models":["claude-*"],"aliases":{"my model":"claude-x"}}}`,
+	} {
+		p, err := policy.Parse([]byte(document))
+		if err != nil {
+			t.Fatalf("%s: %v", document, err)
+		}
+		rewritten(t, p)
+	}
+}
+
 // FuzzRead holds what the package promises: no panic, lines within the file,
 // and what is read can be written and read again.
 func FuzzRead(f *testing.F) {
@@ -178,6 +208,7 @@ func FuzzRead(f *testing.F) {
 			if e.Line < 1 || e.Line > last {
 				t.Errorf("line %d of %d", e.Line, last)
 			}
+			rewritten(t, e.Policy)
 		}
 	})
 }
