@@ -108,8 +108,12 @@ func (s *server) reconsider(ctx context.Context, repo uuid.UUID, event string) {
 
 // RevokeWaiver implements the operation.
 func (s *server) RevokeWaiver(ctx context.Context, in RevokeWaiverRequestObject) (RevokeWaiverResponseObject, error) {
-	_, err := s.cfg.DB.RevokeWaiver(ctx, principal(ctx), in.Id)
-	return RevokeWaiver204Response{}, err
+	waiver, err := s.cfg.DB.RevokeWaiver(ctx, principal(ctx), in.Id)
+	if err != nil {
+		return nil, err
+	}
+	s.reconsider(ctx, waivedRepo([]store.Waiver{waiver}), store.EventWaiver)
+	return RevokeWaiver204Response{}, nil
 }
 
 func waiverOf(w store.Waiver) Waiver {

@@ -365,35 +365,3 @@ func (db *DB) PolicyVersion(ctx context.Context, org, id uuid.UUID, version int)
 		SELECT `+policyVersionColumns+` FROM policy_versions
 		WHERE org_id = $1 AND policy_id = $2 AND version = $3`, org, id, version)
 }
-
-// EnabledPolicies reads the policies that pushes are judged by, and the revision
-// of the organisation's policies that they belong to: the same revision stands
-// for the same policies.
-func (db *DB) EnabledPolicies(ctx context.Context, org uuid.UUID) (revision int64, enabled []policy.Policy, err error) {
-	rows, err := collect[struct {
-		Revision int64
-		ID       *uuid.UUID
-		Version  *int
-		Document []byte
-	}](ctx, db.pool, "reading the enabled policies", `
-		SELECT o.policy_revision AS revision, p.id, p.version, p.document
-		FROM orgs o LEFT JOIN policies p ON p.org_id = o.id AND p.enabled AND p.removed_at IS NULL
-		WHERE o.id = $1 ORDER BY p.name`, org)
-	if err != nil {
-		return 0, nil, err
-	}
-	if len(rows) == 0 {
-		return 0, nil, fmt.Errorf("reading the enabled policies: %w", ErrNotFound)
-	}
-	for _, row := range rows {
-		if row.ID == nil {
-			continue
-		}
-		parsed, err := parseStored(*row.ID, *row.Version, row.Document)
-		if err != nil {
-			return 0, nil, err
-		}
-		enabled = append(enabled, parsed)
-	}
-	return rows[0].Revision, enabled, nil
-}

@@ -32,14 +32,25 @@ func budget(t testing.TB, name string, limit int) policy.Policy {
 	return document(t, fmt.Sprintf(`{"name":%q,"rule":{"max_cost_per_day":%d}}`, name, limit))
 }
 
+// revision is the organisation's policy revision and the policies in force at
+// it.
 func revision(t testing.TB, db *store.DB, org uuid.UUID) (revision int64, names []string) {
 	t.Helper()
-	revision, enabled, err := db.EnabledPolicies(context.Background(), org)
+	ctx := context.Background()
+	err := db.InTx(ctx, func(tx *store.Tx) error {
+		to, err := tx.PushTarget(ctx, org, "any")
+		if err != nil {
+			return err
+		}
+		enabled, err := tx.EnabledPolicies(ctx, org)
+		revision = to.PolicyRevision
+		for _, p := range enabled {
+			names = append(names, fmt.Sprintf("%s@%d", p.Name, p.Version))
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, p := range enabled {
-		names = append(names, fmt.Sprintf("%s@%d", p.Name, p.Version))
 	}
 	return revision, names
 }

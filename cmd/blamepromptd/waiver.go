@@ -103,12 +103,17 @@ func (a *app) createWaiver(ctx context.Context, s *session, by access.Principal,
 	if err != nil {
 		return err
 	}
-	repo := uuid.Nil
-	if made[0].RepoID != nil {
-		repo = *made[0].RepoID
-	}
-	s.reconsider(ctx, by, repo, store.EventWaiver)
+	s.reconsider(ctx, by, waivedRepo(made), store.EventWaiver)
 	return a.printWaivers(made)
+}
+
+// waivedRepo is the one repository that waivers are of; the nil UUID stands for
+// all.
+func waivedRepo(waivers []store.Waiver) uuid.UUID {
+	if id := waivers[0].RepoID; id != nil {
+		return *id
+	}
+	return uuid.Nil
 }
 
 func (a *app) waiveDecision(ctx context.Context, s *session, by access.Principal, in waiverCreate, until time.Time) ([]store.Waiver, error) {
@@ -211,6 +216,7 @@ func newWaiverRevoke(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				s.reconsider(ctx, by, waivedRepo([]store.Waiver{waiver}), store.EventWaiver)
 				return a.printWaivers([]store.Waiver{waiver})
 			})
 		},
