@@ -21,7 +21,7 @@ import (
 )
 
 // things are what the first organisation has, for paths to name.
-type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold string }
+type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection string }
 
 func (w *world) makeThings() things {
 	w.t.Helper()
@@ -36,6 +36,12 @@ func (w *world) makeThings() things {
 	w.post(w.ingest, "/worker/notes/upload", map[string]any{"entries": []any{map[string]any{"commit_sha": commitA, "content": "x"}}}).want(200)
 	th := things{repo: repo.ID.String(), receipt: "r1", commit: commitA, key: key.Key.ID, secret: secret.WebhookSecret.ID}
 	w.makeRulings(&th, repo)
+	connection, _, err := w.db.SaveConnection(w.t.Context(), access.CLI(w.org.ID),
+		store.NewConnection{Forge: "gitea", APIURL: w.forge.URL, Owner: "acme", Token: "token"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	th.connection = connection.ID.String()
 	return th
 }
 
@@ -132,6 +138,9 @@ var probes = map[string]probe{
 	"listWebhookSecrets":  {fixed("/api/v1/webhook-secrets"), nil, 200},
 	"createWebhookSecret": {fixed("/api/v1/webhook-secrets"), map[string]any{"forge": "gitea"}, 201},
 	"revokeWebhookSecret": {func(th things) string { return "/api/v1/webhook-secrets/" + th.secret }, nil, 404},
+	"listConnections":     {fixed("/api/v1/connections"), nil, 200},
+	"connect":             {fixed("/api/v1/connections"), map[string]any{"forge": "github", "owner": "acme", "token": ""}, 400},
+	"disconnect":          {func(th things) string { return "/api/v1/connections/" + th.connection }, nil, 404},
 	"uploadNotes": {fixed("/worker/notes/upload"),
 		map[string]any{"entries": []any{map[string]any{"commit_sha": commitA, "content": "stolen"}}}, 200},
 	"readNotes":      {fixed("/worker/notes?commits=" + commitB), nil, 200},

@@ -42,6 +42,7 @@ type world struct {
 	api     *httpapi.API
 	fetches *demands
 	judge   *judge
+	forge   *gitServer
 	log     *syncBuffer
 	org     store.Org
 	// Keys of org by scope, and one that may do everything in another.
@@ -52,10 +53,10 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 	t.Helper()
-	w := &world{t: t, db: storetest.Open(t), fetches: &demands{}, judge: &judge{}, log: &syncBuffer{}}
+	w := &world{t: t, db: storetest.Open(t), fetches: &demands{}, judge: &judge{}, forge: newGitServer(t), log: &syncBuffer{}}
 	w.judge.Enforcer = enforce.New(enforce.Config{DB: w.db, PublicURL: "https://blameprompt.example.com", Log: zerolog.Nop(),
 		Notes: &enforce.Mirrors{DB: w.db, Root: t.TempDir()}})
-	cfg := httpapi.Config{DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(), Enforcer: w.judge,
+	cfg := httpapi.Config{Connections: connector(t, w.db), DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(), Enforcer: w.judge,
 		Log: zerolog.New(w.log), PublicURL: "https://blameprompt.example.com", Version: "test",
 		Auth: auth.Config{PerSecond: 1e6, Burst: 1e6, Guesses: 1e6}}
 	for _, f := range change {

@@ -40,6 +40,30 @@ func (e AttestedPathClass) Valid() bool {
 	}
 }
 
+// Defines values for ConnectedForge.
+const (
+	ConnectedForgeBitbucket ConnectedForge = "bitbucket"
+	ConnectedForgeGitea     ConnectedForge = "gitea"
+	ConnectedForgeGithub    ConnectedForge = "github"
+	ConnectedForgeGitlab    ConnectedForge = "gitlab"
+)
+
+// Valid indicates whether the value is a known member of the ConnectedForge enum.
+func (e ConnectedForge) Valid() bool {
+	switch e {
+	case ConnectedForgeBitbucket:
+		return true
+	case ConnectedForgeGitea:
+		return true
+	case ConnectedForgeGithub:
+		return true
+	case ConnectedForgeGitlab:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DecisionState.
 const (
 	DecisionStateFinal    DecisionState = "final"
@@ -111,28 +135,28 @@ func (e FindingSeverity) Valid() bool {
 
 // Defines values for Forge.
 const (
-	Bitbucket Forge = "bitbucket"
-	Generic   Forge = "generic"
-	Gitea     Forge = "gitea"
-	Github    Forge = "github"
-	Gitlab    Forge = "gitlab"
-	Gogs      Forge = "gogs"
+	ForgeBitbucket Forge = "bitbucket"
+	ForgeGeneric   Forge = "generic"
+	ForgeGitea     Forge = "gitea"
+	ForgeGithub    Forge = "github"
+	ForgeGitlab    Forge = "gitlab"
+	ForgeGogs      Forge = "gogs"
 )
 
 // Valid indicates whether the value is a known member of the Forge enum.
 func (e Forge) Valid() bool {
 	switch e {
-	case Bitbucket:
+	case ForgeBitbucket:
 		return true
-	case Generic:
+	case ForgeGeneric:
 		return true
-	case Gitea:
+	case ForgeGitea:
 		return true
-	case Github:
+	case ForgeGithub:
 		return true
-	case Gitlab:
+	case ForgeGitlab:
 		return true
-	case Gogs:
+	case ForgeGogs:
 		return true
 	default:
 		return false
@@ -738,6 +762,44 @@ type CommitMetadata struct {
 	Subject        string          `json:"subject"`
 }
 
+// ConnectedForge defines model for ConnectedForge.
+type ConnectedForge string
+
+// Connection defines model for Connection.
+type Connection struct {
+	ApiUrl    string    `json:"api_url"`
+	Archived  bool      `json:"archived"`
+	CheckedAt *Time     `json:"checked_at"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Exclude Patterns over the paths of repositories: the last that matches decides, `!` in front takes back, `*` and `?` stop
+	// at slashes, `**` does not.
+	Exclude Patterns           `json:"exclude"`
+	Forge   ConnectedForge     `json:"forge"`
+	Forks   bool               `json:"forks"`
+	Id      openapi_types.UUID `json:"id"`
+
+	// Include Patterns over the paths of repositories: the last that matches decides, `!` in front takes back, `*` and `?` stop
+	// at slashes, `**` does not.
+	Include Patterns `json:"include"`
+	Owner   string   `json:"owner"`
+
+	// Problem What was wrong at the last look, or nothing.
+	Problem string `json:"problem"`
+
+	// Repos Registered repositories.
+	Repos int  `json:"repos"`
+	Ssh   bool `json:"ssh"`
+
+	// StatusesGivenUp Statuses that the forge refused for good.
+	StatusesGivenUp int `json:"statuses_given_up"`
+
+	// StatusesWaiting Statuses of commits that the forge is still to be told.
+	StatusesWaiting int  `json:"statuses_waiting"`
+	Webhooks        bool `json:"webhooks"`
+}
+
 // Cost US dollars, exact; null where unknown.
 type Cost = store.Decimal
 
@@ -946,6 +1008,27 @@ type ModelSums struct {
 	Model string `json:"model"`
 }
 
+// NewConnection defines model for NewConnection.
+type NewConnection struct {
+	// ApiUrl The address of the forge, or of its API; left out, the public forge's.
+	ApiUrl   string `json:"api_url,omitempty"`
+	Archived bool   `json:"archived,omitempty"`
+
+	// Exclude Patterns over the paths of repositories: the last that matches decides, `!` in front takes back, `*` and `?` stop
+	// at slashes, `**` does not.
+	Exclude *Patterns      `json:"exclude,omitempty"`
+	Forge   ConnectedForge `json:"forge"`
+	Forks   *bool          `json:"forks,omitempty"`
+
+	// Include Patterns over the paths of repositories: the last that matches decides, `!` in front takes back, `*` and `?` stop
+	// at slashes, `**` does not.
+	Include  *Patterns `json:"include,omitempty"`
+	Owner    string    `json:"owner"`
+	Ssh      bool      `json:"ssh,omitempty"`
+	Token    string    `json:"token"`
+	Webhooks *bool     `json:"webhooks,omitempty"`
+}
+
 // NewRepo defines model for NewRepo.
 type NewRepo struct {
 	Credential *struct {
@@ -1025,6 +1108,10 @@ type Org struct {
 
 // Outcome defines model for Outcome.
 type Outcome = push.Outcome
+
+// Patterns Patterns over the paths of repositories: the last that matches decides, `!` in front takes back, `*` and `?` stop
+// at slashes, `**` does not.
+type Patterns = []string
 
 // Policy defines model for Policy.
 type Policy struct {
@@ -1668,6 +1755,11 @@ type ListAuditParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// DisconnectParams defines parameters for Disconnect.
+type DisconnectParams struct {
+	RemoveRepos bool `form:"remove_repos,omitempty" json:"remove_repos,omitempty"`
+}
+
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
 	// Repo Repository by name or id.
@@ -1978,6 +2070,9 @@ type ReadNotesParams struct {
 // SyncActivitiesJSONRequestBody defines body for SyncActivities for application/json ContentType.
 type SyncActivitiesJSONRequestBody SyncActivitiesJSONBody
 
+// ConnectJSONRequestBody defines body for Connect for application/json ContentType.
+type ConnectJSONRequestBody = NewConnection
+
 // ReleaseHoldJSONRequestBody defines body for ReleaseHold for application/json ContentType.
 type ReleaseHoldJSONRequestBody ReleaseHoldJSONBody
 
@@ -2096,6 +2191,15 @@ type ServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// ListConnections Connections to forges
+	// (GET /api/v1/connections)
+	ListConnections(w http.ResponseWriter, r *http.Request)
+	// Connect Connect to an organisation at a forge
+	// (POST /api/v1/connections)
+	Connect(w http.ResponseWriter, r *http.Request)
+	// Disconnect End a connection and forget its token
+	// (DELETE /api/v1/connections/{id})
+	Disconnect(w http.ResponseWriter, r *http.Request, id IDPath, params DisconnectParams)
 	// ListDecisions What was decided on pushes, newest first
 	// (GET /api/v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -2414,6 +2518,76 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListConnections operation middleware
+func (siw *ServerInterfaceWrapper) ListConnections(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListConnections(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Connect operation middleware
+func (siw *ServerInterfaceWrapper) Connect(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Connect(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Disconnect operation middleware
+func (siw *ServerInterfaceWrapper) Disconnect(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisconnectParams
+
+	// ------------- Optional query parameter "remove_repos" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "remove_repos", r.URL.Query(), &params.RemoveRepos, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "remove_repos"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "remove_repos", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Disconnect(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4711,6 +4885,12 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/webhook-secrets/{id}", wrapper.RevokeWebhookSecret).Methods(http.MethodDelete)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/connections", wrapper.ListConnections).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/connections", wrapper.Connect).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/connections/{id}", wrapper.Disconnect).Methods(http.MethodDelete)
+
 	r.HandleFunc(options.BaseURL+"/hooks/{forge}/{org}", wrapper.ReceiveWebhook).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/worker/notes/upload", wrapper.UploadNotes).Methods(http.MethodPost)
@@ -4927,6 +5107,133 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnectionsRequestObject struct {
+}
+
+type ListConnectionsResponseObject interface {
+	VisitListConnectionsResponse(w http.ResponseWriter) error
+}
+
+type ListConnections200JSONResponse struct {
+	Items []Connection `json:"items"`
+}
+
+func (response ListConnections200JSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnectionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListConnectionsdefaultApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConnectRequestObject struct {
+	Body *ConnectJSONRequestBody
+}
+
+type ConnectResponseObject interface {
+	VisitConnectResponse(w http.ResponseWriter) error
+}
+
+type Connect200JSONResponse Connection
+
+func (response Connect200JSONResponse) VisitConnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Connect201JSONResponse Connection
+
+func (response Connect201JSONResponse) VisitConnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConnectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConnectdefaultApplicationProblemPlusJSONResponse) VisitConnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisconnectRequestObject struct {
+	Id     IDPath `json:"id"`
+	Params DisconnectParams
+}
+
+type DisconnectResponseObject interface {
+	VisitDisconnectResponse(w http.ResponseWriter) error
+}
+
+type Disconnect204Response struct {
+}
+
+func (response Disconnect204Response) VisitDisconnectResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DisconnectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DisconnectdefaultApplicationProblemPlusJSONResponse) VisitDisconnectResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7063,6 +7370,15 @@ type StrictServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListConnections Connections to forges
+	// (GET /api/v1/connections)
+	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
+	// Connect Connect to an organisation at a forge
+	// (POST /api/v1/connections)
+	Connect(ctx context.Context, request ConnectRequestObject) (ConnectResponseObject, error)
+	// Disconnect End a connection and forget its token
+	// (DELETE /api/v1/connections/{id})
+	Disconnect(ctx context.Context, request DisconnectRequestObject) (DisconnectResponseObject, error)
 	// ListDecisions What was decided on pushes, newest first
 	// (GET /api/v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -7384,6 +7700,88 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListConnections operation middleware
+func (sh *strictHandler) ListConnections(w http.ResponseWriter, r *http.Request) {
+	var request ListConnectionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConnections(ctx, request.(ListConnectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConnections")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListConnectionsResponseObject); ok {
+		if err := validResponse.VisitListConnectionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Connect operation middleware
+func (sh *strictHandler) Connect(w http.ResponseWriter, r *http.Request) {
+	var request ConnectRequestObject
+
+	var body ConnectJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Connect(ctx, request.(ConnectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Connect")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConnectResponseObject); ok {
+		if err := validResponse.VisitConnectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Disconnect operation middleware
+func (sh *strictHandler) Disconnect(w http.ResponseWriter, r *http.Request, id IDPath, params DisconnectParams) {
+	var request DisconnectRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Disconnect(ctx, request.(DisconnectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Disconnect")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DisconnectResponseObject); ok {
+		if err := validResponse.VisitDisconnectResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -47,6 +47,7 @@ var needs = map[string]need{
 	"listHolds": reading, "releaseHold": admin,
 	"listAudit":          admin,
 	"listWebhookSecrets": admin, "createWebhookSecret": admin, "revokeWebhookSecret": admin,
+	"listConnections": admin, "connect": admin, "disconnect": admin,
 	// A webhook is authenticated by its signature.
 	"receiveWebhook": public,
 	"uploadNotes":    ingesting, "readNotes": readingBack,

@@ -54,7 +54,9 @@ type Config struct {
 	Remotes Remotes
 	// Enforcer judges pushes; nil means that nobody does.
 	Enforcer Enforcer
-	Log      zerolog.Logger
+	// Connections connects to forges; nil means that none can be connected.
+	Connections Connections
+	Log         zerolog.Logger
 	// PublicURL is how clients reach this server, without a slash at its end.
 	PublicURL string
 	Version   string

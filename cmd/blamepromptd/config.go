@@ -57,6 +57,8 @@ type Config struct {
 
 	MaxWaiver Duration `toml:"max_waiver" default:"8784h" doc:"How long a waiver may be valid at most; 8784h are 366 days."`
 
+	ConnectionsEvery Duration `toml:"connections_every" default:"30m" doc:"Pause between two looks for new repositories of a connection to a forge."`
+
 	StopTimeout Duration `toml:"stop_timeout" default:"10s" doc:"How long requests and fetches may go on after the signal to stop."`
 }
 
@@ -90,6 +92,7 @@ func (c *Config) check() error {
 		checkPositive("sweep_every", c.SweepEvery),
 		checkPositive("sweep_active", c.SweepActive),
 		checkPositive("sweep_idle", c.SweepIdle),
+		checkPositive("connections_every", c.ConnectionsEvery),
 		checkPositive("stop_timeout", c.StopTimeout),
 		checkAbsolute("ssh_key_file", c.SSHKeyFile),
 		checkAbsolute("ssh_known_hosts_file", c.SSHKnownHosts),

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/blameprompt/enterprise/hooks/connect"
 	"github.com/blameprompt/enterprise/hooks/forge"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/mirror"
@@ -362,7 +364,47 @@ func (p *patient) checkOrg(ctx context.Context, org store.Org) []finding {
 	if fetched > 0 {
 		all = append(all, p.checkWebhooks(ctx, org))
 	}
+	return append(all, p.checkConnections(ctx, org)...)
+}
+
+// checkConnections asks each forge whether it takes the token.
+func (p *patient) checkConnections(ctx context.Context, org store.Org) []finding {
+	rows, err := p.db.Connections(ctx, org.ID)
+	if err != nil {
+		return []finding{{"connections of " + org.Name, fail, err.Error(), "look at the database"}}
+	}
+	connector, err := (&session{cfg: p.cfg, log: p.log, db: p.db}).connector()
+	if err != nil {
+		return []finding{{"connections of " + org.Name, fail, err.Error(), "look at ca_file"}}
+	}
+	var all []finding
+	for _, row := range rows {
+		all = append(all, p.checkConnection(ctx, connector, row))
+	}
 	return all
+}
+
+func (p *patient) checkConnection(ctx context.Context, connector *connect.Connector, row store.Connection) finding {
+	name := "connection to " + plain(row.Owner) + " at " + row.APIURL
+	again := "run \"blamepromptd org connect " + row.Forge + " " + plain(row.Owner) + "\" again"
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	err := connector.Check(ctx, row)
+	backlog, counting := p.db.StatusBacklog(ctx, row.OrgID, row.ID)
+	switch {
+	case errors.Is(err, forge.ErrToken), errors.Is(err, forge.ErrForbidden), errors.Is(err, forge.ErrMissing):
+		return finding{name, fail, plain(err.Error()), again + " with a token that is allowed what docs/forges.md lists"}
+	case err != nil:
+		return finding{name, fail, plain(err.Error()), "see that the forge answers, and look at private_addresses and ca_file"}
+	case counting != nil:
+		return finding{name, fail, counting.Error(), "look at the database"}
+	case row.Problem != "":
+		return finding{name, warn, plain(row.Problem), again}
+	case backlog.GivenUp > 0:
+		return finding{name, warn, fmt.Sprintf("takes the token, but refused %d statuses of commits", backlog.GivenUp),
+			"see that the token may set statuses"}
+	}
+	return finding{Check: name, Verdict: good, Text: "takes the token"}
 }
 
 func (p *patient) checkRemote(ctx context.Context, org uuid.UUID, repo store.Repo) finding {

@@ -25,7 +25,8 @@ func showOrg(o store.Org) orgShown {
 }
 
 func newOrg(a *app) *cobra.Command {
-	return group("org", "Organisations", newOrgCreate(a), newOrgList(a))
+	return group("org", "Organisations", newOrgCreate(a), newOrgList(a), newOrgConnect(a),
+		newOrgConnections(a), newOrgDisconnect(a))
 }
 
 func newOrgCreate(a *app) *cobra.Command {

@@ -59,6 +59,9 @@ var hookProgram = sync.OnceValues(func() (string, error) {
 //	              sets $SSHPORT and GIT_SSH_COMMAND
 //	policy FILE   puts the policy in FILE in force, by the database
 //	sql QUERY     prints the first column of each row
+//	forgehost     serves $WORK/remotes/acme as a Gitea server does, to whoever has the
+//	              token in $WORK/token; sets $FORGE and writes what it is told to
+//	              statuses and webhooks
 //	remote FILE   wants the server to have said FILE during the last push, where
 //	              <commit>, <id> and <url> stand for any
 func TestScripts(t *testing.T) {
@@ -81,6 +84,7 @@ func TestScripts(t *testing.T) {
 	}
 	params.Cmds["httpshost"] = cmdHTTPSHost
 	params.Cmds["sshhost"] = cmdSSHHost
+	params.Cmds["forgehost"] = cmdForgeHost
 	params.Cmds["remote"] = cmdRemote
 	params.Cmds["policy"] = func(ts *testscript.TestScript, neg bool, args []string) { cmdPolicy(t, ts, neg, args) }
 	params.Cmds["sql"] = func(ts *testscript.TestScript, neg bool, args []string) {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/blameprompt/enterprise/hooks/connect"
 	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
@@ -132,27 +133,46 @@ type daemon struct {
 	queue *queue.Queue
 }
 
-// dueEvery is the pause between two looks at decisions that wait: how late one is
-// judged whose time is over.
-const dueEvery = 15 * time.Second
+const (
+	// dueEvery is the pause between two looks at decisions that wait: how late one
+	// is judged whose time is over.
+	dueEvery = 15 * time.Second
+	// statusEvery is the pause between two looks for statuses whose next try has
+	// come; new ones are posted at once.
+	statusEvery   = 10 * time.Second
+	statusTimeout = 10 * time.Minute
+	// lookEvery is the pause between two looks for connections that are due.
+	lookEvery   = time.Minute
+	lookTimeout = time.Hour
+)
 
 // newDaemon wires the parts. What runs in the background, and how often, is
 // this list and nothing else: fetches by demand, the sweep that demands fetches
-// of what no event spoke of, and decisions that have waited long enough.
+// of what no event spoke of, decisions that have waited long enough, statuses
+// that forges are to be told, and new repositories of connections.
 func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
 	ingester := newIngester(cfg, db, logger)
 	demands, err := queue.New(queue.Config{DB: db, Log: logger})
 	if err != nil {
 		return nil, err
 	}
+	connector, err := newConnector(cfg, db, demands, logger)
+	if err != nil {
+		return nil, err
+	}
 	enforcer := enforce.New(enforce.Config{
 		DB: db, PublicURL: cfg.publicURL(), Log: logger, Fetches: demands,
-		Notes: &enforce.Mirrors{DB: db, Root: cfg.mirrorRoot()},
+		Notes:    &enforce.Mirrors{DB: db, Root: cfg.mirrorRoot()},
+		Statuses: func(ctx context.Context, tx *store.Tx) error { return demands.Poke(ctx, tx, connect.StatusTask) },
 	})
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
-		Fetch:       fetchJob(ingester, enforcer, logger),
-		Tasks:       []queue.Task{{Name: "decisions", Every: dueEvery, Work: enforcer.Due}},
+		Fetch: fetchJob(ingester, enforcer, logger),
+		Tasks: []queue.Task{
+			{Name: "decisions", Every: dueEvery, Work: enforcer.Due},
+			{Name: connect.StatusTask, Every: statusEvery, Timeout: statusTimeout, Work: connector.PostStatuses},
+			{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
+		},
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -164,7 +184,7 @@ func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error
 	}
 	api, err := httpapi.New(httpapi.Config{
 		DB: db, Intake: ingester, Fetches: jobs, Remotes: cfg.rules(), Log: logger,
-		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer,
+		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer, Connections: connector,
 	})
 	if err != nil {
 		return nil, err

@@ -86,10 +86,21 @@ type Request struct {
 	store.Selection
 }
 
-// Connect stores a connection once the forge has taken its token, and pokes the
-// task that looks for its repositories. What is wrong with the request is a
-// *store.InvalidError, what the forge says a *forge.CallError.
+// Connect stores a connection, as Save does, and pokes the task that looks for
+// its repositories.
 func (c *Connector) Connect(ctx context.Context, by access.Principal, in Request) (row store.Connection, created bool, err error) {
+	row, created, err = c.Save(ctx, by, in)
+	if err != nil {
+		return store.Connection{}, false, err
+	}
+	err = c.cfg.DB.InTx(ctx, func(tx *store.Tx) error { return c.cfg.Jobs.Poke(ctx, tx, LookTask) })
+	return row, created, err
+}
+
+// Save stores a connection once the forge has taken its token. The repositories
+// are for Look. What is wrong with the request is a *store.InvalidError, what
+// the forge says a *forge.CallError.
+func (c *Connector) Save(ctx context.Context, by access.Principal, in Request) (row store.Connection, created bool, err error) {
 	_, account, err := c.prepare(ctx, by.Org, in)
 	if err != nil {
 		return store.Connection{}, false, err
@@ -98,14 +109,9 @@ func (c *Connector) Connect(ctx context.Context, by access.Principal, in Request
 		return store.Connection{}, false, fmt.Errorf("asking for %s at %s: %w", account.Owner, account.APIURL, err)
 	}
 	user, password := account.GitCredential()
-	row, created, err = c.cfg.DB.SaveConnection(ctx, by, store.NewConnection{Forge: string(account.Forge),
+	return c.cfg.DB.SaveConnection(ctx, by, store.NewConnection{Forge: string(account.Forge),
 		APIURL: account.APIURL, Owner: account.Owner, Selection: in.Selection,
 		Token: string(account.Token), User: user, Password: string(password)})
-	if err != nil {
-		return store.Connection{}, false, err
-	}
-	err = c.cfg.DB.InTx(ctx, func(tx *store.Tx) error { return c.cfg.Jobs.Poke(ctx, tx, LookTask) })
-	return row, created, err
 }
 
 // prepare checks a request, and finds the connection that it means, the zero

@@ -51,6 +51,8 @@ type github struct {
 	// fail answers a status instead, if it returns a status.
 	fail  func(commit string) int
 	calls int
+	// posts counts the webhooks that were made.
+	posts int
 }
 
 func newGitHub(t *testing.T, names ...string) *github {
@@ -106,6 +108,9 @@ func (g *github) hook(r *http.Request, allowed bool, place string) (int, any) {
 			return http.StatusBadRequest, nil
 		}
 		g.hooks[place+" "+in.Config.URL] = in.Config.Secret
+		if r.Method == http.MethodPost {
+			g.posts++
+		}
 		return http.StatusCreated, map[string]int{"id": 1}
 	}
 	list := []any{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -44,9 +45,11 @@ const (
 type Report struct {
 	Repos []RepoReport
 	// Webhooks is HooksOff, HooksOwner for one that covers all, or HooksRepos for
-	// one per repository; HooksReason says why it is not better.
+	// one per repository; HooksReason says why there are none.
 	Webhooks    string
 	HooksReason string
+	// Problem is what somebody should mend at the forge.
+	Problem string
 }
 
 // Count counts the repositories of an action.
@@ -67,8 +70,9 @@ type Progress func(stage string, done, total int)
 type LookOptions struct {
 	// Revive takes up repositories again that were removed.
 	Revive bool
-	// Rehook makes sure of webhooks that were made before, too.
-	Rehook bool
+	// Anew makes sure of webhooks that were made before, too, and tries again at
+	// once what could not be fetched: token or permissions may have changed.
+	Anew bool
 	// Progress may be nil.
 	Progress Progress
 }
@@ -90,15 +94,40 @@ func (c *Connector) Preview(ctx context.Context, by access.Principal, in Request
 	return l.run(ctx, l.foresee)
 }
 
+// lockStep is the pause between two tries to begin a look that somebody else
+// is at.
+const lockStep = 200 * time.Millisecond
+
 // Look registers the repositories of a connection that are wanted and not
 // registered yet, makes webhooks, demands fetches of what is new, and records
-// how it went.
+// how it went. One at a time looks at a connection, over all programs: it waits.
 func (c *Connector) Look(ctx context.Context, by access.Principal, row store.Connection, o LookOptions) (Report, error) {
-	report, err := c.look(ctx, by, row, o)
+	for {
+		lock, err := queue.TryLockConnection(ctx, c.cfg.DB, row.ID)
+		if err != nil {
+			return Report{}, err
+		}
+		if lock != nil {
+			defer lock.Release()
+			return c.lookLocked(ctx, lock, by, row, o)
+		}
+		o.report("waiting for another look", 0, 0)
+		select {
+		case <-ctx.Done():
+			return Report{}, ctx.Err()
+		case <-time.After(lockStep):
+		}
+	}
+}
+
+func (c *Connector) lookLocked(ctx context.Context, lock *queue.Lock, by access.Principal, row store.Connection, o LookOptions) (Report, error) {
+	held, cancel := lock.Hold(ctx)
+	report, err := c.look(held, by, row, o)
+	cancel()
 	if ctx.Err() != nil {
 		return report, errors.Join(err, ctx.Err())
 	}
-	problem := report.HooksReason
+	problem := report.Problem
 	if err != nil {
 		problem = err.Error()
 	}
@@ -119,22 +148,37 @@ func (c *Connector) look(ctx context.Context, by access.Principal, row store.Con
 }
 
 // LookAround looks at every connection, of all organisations, that was not
-// looked at for a while. It is the work of LookTask.
+// looked at for a while, and at which nobody looks. It is the work of LookTask.
 func (c *Connector) LookAround(ctx context.Context) error {
 	rows, err := c.cfg.DB.ConnectionsDue(ctx, c.cfg.Every)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		report, err := c.Look(ctx, access.Daemon(row.OrgID), row, LookOptions{})
-		switch log := c.cfg.Log.With().Str("forge", row.Forge).Str("owner", row.Owner).Logger(); {
-		case errors.Is(err, store.ErrUnavailable), ctx.Err() != nil:
-			return errors.Join(err, ctx.Err())
-		case err != nil:
-			log.Warn().Err(err).Msg("looking at a connection failed")
-		case report.Count(store.RepoAdded) > 0:
-			log.Info().Int("repositories", report.Count(store.RepoAdded)).Msg("registered new repositories")
+		if err := c.lookAt(ctx, row); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// lookAt looks at one connection of many. Its error is what holds up the others
+// too: the database's, or the end of ctx.
+func (c *Connector) lookAt(ctx context.Context, row store.Connection) error {
+	lock, err := queue.TryLockConnection(ctx, c.cfg.DB, row.ID)
+	if lock == nil {
+		return err
+	}
+	defer lock.Release()
+	report, err := c.lookLocked(ctx, lock, access.Daemon(row.OrgID), row, LookOptions{})
+	log := c.cfg.Log.With().Str("forge", row.Forge).Str("owner", row.Owner).Logger()
+	switch {
+	case errors.Is(err, store.ErrUnavailable), ctx.Err() != nil:
+		return errors.Join(err, ctx.Err())
+	case err != nil:
+		log.Warn().Err(err).Msg("looking at a connection failed")
+	case report.Count(store.RepoAdded) > 0:
+		log.Info().Int("repositories", report.Count(store.RepoAdded)).Msg("registered new repositories")
 	}
 	return nil
 }
@@ -220,11 +264,19 @@ func (l *look) foresee(ctx context.Context, in store.ForgeRepo) (store.Repo, sto
 // place also demands a fetch of what is new to the connection: what is there
 // already may not have been fetched for want of a token.
 func (l *look) place(ctx context.Context, in store.ForgeRepo) (store.Repo, store.Placement, error) {
-	var repo store.Repo
-	var action store.Placement
-	err := l.c.cfg.DB.InTx(ctx, func(tx *store.Tx) (err error) {
+	repo, action, err := l.placeOnce(ctx, in)
+	if errors.Is(err, store.ErrConflict) {
+		// Somebody else registered one of this name meanwhile.
+		return l.placeOnce(ctx, in)
+	}
+	return repo, action, err
+}
+
+func (l *look) placeOnce(ctx context.Context, in store.ForgeRepo) (repo store.Repo, action store.Placement, err error) {
+	err = l.c.cfg.DB.InTx(ctx, func(tx *store.Tx) (err error) {
 		repo, action, err = tx.PlaceRepo(ctx, l.by, l.row, in, l.options.Revive)
-		if err != nil || action != store.RepoAdded && action != store.RepoAttached {
+		retry := action == store.RepoKnown && l.options.Anew && repo.FetchFailures > 0
+		if err != nil || action != store.RepoAdded && action != store.RepoAttached && !retry {
 			return err
 		}
 		return l.c.cfg.Jobs.DemandFetch(ctx, tx, repo.OrgID, repo.ID, queue.Asked)

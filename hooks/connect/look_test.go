@@ -3,6 +3,7 @@ package connect
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,7 +151,7 @@ func TestWebhooks(t *testing.T) {
 	}{
 		"owner":        {true, true, HooksOwner, []string{"owner " + url}, ""},
 		"repositories": {false, true, HooksRepos, []string{"acme/a " + url, "acme/b " + url}, ""},
-		"none":         {false, false, HooksRepos, nil, "webhooks: the token may not do this at the forge (HTTP 403): Must have admin rights."},
+		"none":         {false, false, HooksRepos, nil, "the token may not do this at the forge (HTTP 403): Must have admin rights."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -174,7 +175,7 @@ func TestWebhooks(t *testing.T) {
 					t.Errorf("webhook %s has another secret", at)
 				}
 			}
-			if row, err := k.db.Connection(t.Context(), k.org.ID, row.ID); err != nil || row.Problem != c.reason {
+			if row, err := k.db.Connection(t.Context(), k.org.ID, row.ID); err != nil || strings.TrimPrefix(row.Problem, "webhooks: ") != c.reason {
 				t.Errorf("recorded %q, %v", row.Problem, err)
 			}
 			// A later look leaves those alone that were made, unless it is to make sure.
@@ -183,7 +184,7 @@ func TestWebhooks(t *testing.T) {
 			if c.where == HooksRepos && len(g.hooks) != 0 {
 				t.Errorf("made again: %v", g.hooks)
 			}
-			k.look(t, row, LookOptions{Rehook: true})
+			k.look(t, row, LookOptions{Anew: true})
 			if len(g.hooks) != len(c.hooks) {
 				t.Errorf("made sure of: %v", g.hooks)
 			}
@@ -203,6 +204,63 @@ func TestWithoutWebhooks(t *testing.T) {
 	k.cfg.WebhookURL = ""
 	if report := k.look(t, k.connect(t, k.request()), LookOptions{}); !strings.Contains(report.HooksReason, "public_url") || len(g.hooks) != 0 {
 		t.Errorf("nowhere to send them: %+v", report)
+	}
+}
+
+func TestLooksAtOnceDoNothingTwice(t *testing.T) {
+	t.Parallel()
+	g := newGitHub(t, "acme/a", "acme/b", "acme/c")
+	k := newKit(t, g)
+	row := k.connect(t, k.request())
+	g.posts = 0
+	var looks sync.WaitGroup
+	for range 4 {
+		looks.Go(func() {
+			if _, err := k.Look(t.Context(), k.by, row, LookOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+		looks.Go(func() {
+			if err := k.LookAround(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	looks.Wait()
+	if repos, err := k.db.Repos(t.Context(), k.org.ID); err != nil || len(repos) != 3 || k.demands(t, repos[0].ID) != 1 {
+		t.Errorf("%d repositories, %v", len(repos), err)
+	}
+	if secrets, err := k.db.WebhookSecrets(t.Context(), k.org.ID); err != nil || len(secrets) != 1 || g.posts != 1 {
+		t.Errorf("%d secrets, %d webhooks made, %v", len(secrets), g.posts, err)
+	}
+}
+
+func TestConnectingAgainFetchesWhatFailed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, newGitHub(t, "acme/a"))
+	row := k.connect(t, k.request())
+	k.look(t, row, LookOptions{})
+	repo, err := k.db.Repo(t.Context(), k.org.ID, "acme/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.db.Pool().Exec(t.Context(), `DELETE FROM river_job`); err != nil {
+		t.Fatal(err)
+	}
+	k.look(t, row, LookOptions{Anew: true})
+	if n := k.demands(t, repo.ID); n != 0 {
+		t.Errorf("%d demands of what is well", n)
+	}
+	if err := k.db.FetchEnded(t.Context(), k.org.ID, repo.ID, store.Fetched{Problem: "no access"}); err != nil {
+		t.Fatal(err)
+	}
+	k.look(t, row, LookOptions{})
+	if n := k.demands(t, repo.ID); n != 0 {
+		t.Errorf("%d demands by a regular look", n)
+	}
+	k.look(t, row, LookOptions{Anew: true})
+	if n := k.demands(t, repo.ID); n != 1 {
+		t.Errorf("%d demands, want 1", n)
 	}
 }
 

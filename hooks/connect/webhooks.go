@@ -49,7 +49,7 @@ func (l *look) hookRepos(ctx context.Context, report *Report, webhook forge.Webh
 		}
 		l.options.report("making webhooks", done, len(l.placed))
 		done++
-		if repo.HookedAt != nil && !l.options.Rehook {
+		if repo.HookedAt != nil && !l.options.Anew {
 			continue
 		}
 		_, err := l.c.cfg.Forges.CreateWebhook(ctx, l.account, repo.ForgePath, webhook)
@@ -59,7 +59,7 @@ func (l *look) hookRepos(ctx context.Context, report *Report, webhook forge.Webh
 				return err
 			}
 		case errors.Is(err, forge.ErrForbidden), errors.Is(err, forge.ErrToken):
-			report.HooksReason = "webhooks: " + err.Error()
+			report.HooksReason, report.Problem = err.Error(), "webhooks: "+err.Error()
 			return nil
 		case forge.IsOwnersFault(err):
 			report.Repos[i].Reason = "webhook: " + err.Error()

@@ -12,10 +12,11 @@ import (
 	"github.com/blameprompt/enterprise/store"
 )
 
-// The advisory locks: a prefix, and the id of a repository or the name of a task
-// behind it, hashed.
+// The advisory locks: a prefix, and the id of a repository or connection or the
+// name of a task behind it, hashed.
 const (
 	fetchLock = "blameprompt fetch "
+	lookLock  = "blameprompt look "
 	taskLock  = "blameprompt task "
 )
 
@@ -28,8 +29,9 @@ const (
 // errLockLost ends work whose session is gone, and with it its lock.
 var errLockLost = errors.New("the database session that held the lock was lost")
 
-// Lock is the right to fetch a repository or to run a task. It belongs to a
-// session, so that PostgreSQL takes it back from a program that dies.
+// Lock is the right to fetch a repository, to look at a connection or to run a
+// task. It belongs to a session, so that PostgreSQL takes it back from a program
+// that dies.
 type Lock struct {
 	conn *pgxpool.Conn
 	name string
@@ -39,6 +41,12 @@ type Lock struct {
 // that somebody else holds it.
 func TryLock(ctx context.Context, db *store.DB, repo uuid.UUID) (*Lock, error) {
 	return tryLock(ctx, db, fetchLock+repo.String())
+}
+
+// TryLockConnection takes the lock of a connection to a forge, which every look
+// at it needs; nil means that somebody else holds it.
+func TryLockConnection(ctx context.Context, db *store.DB, connection uuid.UUID) (*Lock, error) {
+	return tryLock(ctx, db, lookLock+connection.String())
 }
 
 func tryLock(ctx context.Context, db *store.DB, name string) (*Lock, error) {
