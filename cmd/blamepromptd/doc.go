@@ -8,7 +8,7 @@
 // runs side by side
 //
 //   - the HTTP server: REST API, webhooks, health and metrics, all from package
-//     httpapi;
+//     httpapi, and a second one on a Unix socket for the hooks of this machine;
 //   - the queue of package store/queue, whose workers fetch a repository into
 //     its mirror (notes/mirror) and take its notes in (notes/ingest).
 //

@@ -113,6 +113,7 @@ func newHooksInstall(a *app) *cobra.Command {
 	flags.StringVar(&in.options.Client.URL, "url", "", "Ask the daemon at this address instead of its socket")
 	flags.StringVar(&in.options.Client.KeyFile, "key-file", "", "File with an API key of scope hook, for --url")
 	flags.StringVar(&in.options.Client.CAFile, "ca-file", "", "Certificates in PEM to trust, for --url")
+	flags.DurationVar(&in.options.Time, "timeout", 0, "How long a hook may take, at most and by default 4s")
 	flags.StringVar(&in.program, "program", "", "The program blameprompt-hook (default: hook_program)")
 	flags.StringVar(&in.host, "host", "", "Print the command that installs the hooks on this host, by ssh")
 	return cmd
@@ -130,6 +131,8 @@ func (in *hookInstall) check(paths []string) error {
 		return errors.New("--key-file and --ca-file are for --url")
 	case client.URL != "" && client.KeyFile == "" && in.host == "" && !filelessForge(hooks.Forge(in.forge)):
 		return errors.New("--url needs --key-file")
+	case in.options.Time < 0 || in.options.Time > hooks.MaxTime:
+		return fmt.Errorf("--timeout %s is not between 0 and %s", in.options.Time, hooks.MaxTime)
 	case client.Repo != "" && len(paths) > 1:
 		return errors.New("--repo is for one PATH")
 	case len(paths) == 0 && !filelessForge(hooks.Forge(in.forge)):
