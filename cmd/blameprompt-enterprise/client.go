@@ -113,7 +113,7 @@ func joinPath(segments ...string) string {
 func (c *client) json(ctx context.Context, call call, out any) (json.RawMessage, error) {
 	var raw json.RawMessage
 	err := c.do(ctx, call, func(resp *http.Response) (err error) {
-		raw, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		raw, err = c.read(ctx, resp)
 		return err
 	})
 	if err != nil {
@@ -127,13 +127,18 @@ func (c *client) json(ctx context.Context, call call, out any) (json.RawMessage,
 	return raw, nil
 }
 
-// decode reads a small answer in JSON.
-func decode(body io.Reader, out any) error {
-	return json.NewDecoder(io.LimitReader(body, maxConfig)).Decode(out)
+// read reads an answer to its end.
+func (c *client) read(ctx context.Context, resp *http.Response) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	return text, nil
 }
 
-// do does a call and hands an answer of success to read. Its errors are for
-// people; an *apiError among them is what the server says.
+// do does a call and hands an answer of success to read, whose error it returns
+// as it is. Its own errors are for people; an *apiError among them is what the
+// server says.
 func (c *client) do(ctx context.Context, call call, read func(*http.Response) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errSlow)
 	defer cancel()
@@ -149,10 +154,7 @@ func (c *client) do(ctx context.Context, call call, read func(*http.Response) er
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return c.refused(call, resp)
 	}
-	if err := read(resp); err != nil {
-		return c.unreachable(ctx, err)
-	}
-	return nil
+	return read(resp)
 }
 
 func (c *client) request(ctx context.Context, call call) (*http.Request, error) {

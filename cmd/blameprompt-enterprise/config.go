@@ -75,7 +75,7 @@ func (a *app) config() (config, error) {
 		path := filepath.Join(dir, configDir, configName)
 		cfg, found, err := readConfig(path)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
 		case err != nil || found:
 			cfg.stranger = a.stranger(path)
 			return cfg, err
@@ -222,8 +222,7 @@ func (a *app) serverURL(cfg config, known credentials) (server, error) {
 	case fromEnv != "":
 		text, from = fromEnv, envURL
 	case cfg.APIURL != "" && cfg.stranger != "":
-		return server{}, fmt.Errorf("%s names the server and belongs to another account (uid %s): if it is to be trusted, "+
-			"name it with --config, or set %s", cfg.file, cfg.stranger, envURL)
+		return server{}, cfg.distrust("api_url", envURL)
 	case cfg.APIURL != "":
 		text, from = cfg.APIURL, cfg.file
 	case len(known) == 1:
@@ -239,7 +238,17 @@ func (a *app) serverURL(cfg config, known credentials) (server, error) {
 		return server{}, fmt.Errorf("api_url (%s): %w", from, err)
 	}
 	fromEnv, _ = a.lookup(envCAFile)
-	return server{url: address, urlFrom: from, caFile: cmp.Or(a.caFile, fromEnv, cfg.CAFile)}, nil
+	s := server{url: address, urlFrom: from, caFile: cmp.Or(a.caFile, fromEnv, cfg.CAFile)}
+	if cfg.stranger != "" && s.caFile != "" && s.caFile == cfg.CAFile {
+		return server{}, cfg.distrust("ca_file", envCAFile)
+	}
+	return s, nil
+}
+
+// distrust says why a key of a stranger's file is not obeyed.
+func (c config) distrust(key, variable string) error {
+	return fmt.Errorf("%s says %s and belongs to another account (uid %s): if it is to be trusted, name it with --config, "+
+		"or set %s", c.file, key, c.stranger, variable)
 }
 
 // parseURL reads the address of a server.

@@ -110,6 +110,10 @@ func TestConfigOfAStranger(t *testing.T) {
 	if s, err := ask(); err != nil || s.url.Host != "mine.example.com" {
 		t.Errorf("beside --api-url: %+v, %v", s, err)
 	}
+	writeFile(t, path, "[enterprise]\nca_file = \"ca.pem\"\n")
+	if _, err := ask(); err == nil || !strings.Contains(err.Error(), "says ca_file and belongs to another account") {
+		t.Errorf("the stranger's authority: %v", err)
+	}
 }
 
 func TestAddressesOfServers(t *testing.T) {

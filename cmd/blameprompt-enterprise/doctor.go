@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -164,22 +165,24 @@ func (d *doctor) checkServer(ctx context.Context) bool {
 	}
 	asked := time.Now()
 	var date time.Time
-	err := d.client.do(ctx, call{method: http.MethodGet, path: "/healthz", anonymous: true}, func(resp *http.Response) error {
+	var text []byte
+	err := d.client.do(ctx, call{method: http.MethodGet, path: "/healthz", anonymous: true}, func(resp *http.Response) (err error) {
 		date, _ = http.ParseTime(resp.Header.Get("Date"))
-		return decode(resp.Body, &answer)
+		text, err = d.client.read(ctx, resp)
+		return err
 	})
-	if err == nil && answer.Status == "" {
+	if err == nil && (json.Unmarshal(text, &answer) != nil || answer.Status == "") {
 		err = fmt.Errorf("%s answers as a BlamePrompt server would not", d.client.url)
 	}
 	if err != nil {
 		d.say("server", fail, err.Error(), "see "+envURL+" and api_url")
 		return false
 	}
-	text := fmt.Sprintf("%s (%s), version %s", d.client.url, d.client.urlFrom, answer.Version)
+	where := fmt.Sprintf("%s (%s), version %s", d.client.url, d.client.urlFrom, answer.Version)
 	if d.client.url.Scheme == "http" && !isLoopback(d.client.url.Hostname()) {
-		d.say("server", warn, text, "keys and receipts travel readably; use https")
+		d.say("server", warn, where, "keys and receipts travel readably; use https")
 	} else {
-		d.say("server", good, text, "")
+		d.say("server", good, where, "")
 	}
 	d.checkClock(asked, date)
 	return true

@@ -140,8 +140,10 @@ func (a *app) searchReceipts(ctx context.Context, query url.Values, f searchFlag
 		client.timeout = max(client.timeout, csvTimeout)
 		return client.do(ctx, call{method: http.MethodGet, path: "/api/v1/receipts", query: query, accept: "text/csv"},
 			func(resp *http.Response) error {
-				_, err := io.Copy(a.stdout, resp.Body)
-				return err
+				if _, err := io.Copy(a.stdout, resp.Body); err != nil {
+					return fmt.Errorf("printing all receipts: %w", err)
+				}
+				return nil
 			})
 	}
 	items, more, err := client.pages(ctx, query, f.limit, "api", "v1", "receipts")

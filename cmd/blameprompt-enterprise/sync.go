@@ -24,8 +24,8 @@ refs/notes/ai) to the server: those that it does not have. A repository that
 the server fetches by itself needs no sync.
 
 What was brought is remembered in .git/` + stateDir + `/, so that a sync
-that was ended goes on where it was; where the server cannot be reached, the
-next one brings everything. A receipt that comes twice is stored once.
+that was ended goes on where it was. Where the server cannot be reached nothing
+is lost: the next one brings it. A receipt that comes twice is stored once.
 
 As git's post-commit hook, behind the line that attaches receipts:
 
