@@ -327,7 +327,7 @@ func askReadiness(ctx context.Context, addr string) (ready bool, text string) {
 // checkEnvironment finds misspelt variables: nothing else would tell.
 func (p *patient) checkEnvironment() finding {
 	known := map[string]bool{
-		envConfig: true, envPrefix + "API_KEY": true, envPrefix + "API_URL": true, envPrefix + "TEST_DATABASE_URL": true,
+		envConfig: true, envPrefix + "API_KEY": true, envPrefix + "API_KEY_FILE": true, envPrefix + "API_URL": true, envPrefix + "TEST_DATABASE_URL": true,
 	}
 	for _, s := range settings(&Config{}) {
 		known[s.env()] = true
