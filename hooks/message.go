@@ -195,14 +195,52 @@ func UnreadableText(forge Forge, err error) string {
 	return t.text(forge, true)
 }
 
+// RemoteText is said of a push that policies let pass and that the gateway has
+// forwarded to the repository's remote: what the remote answered, if it refused
+// or said anything. problem says in one clause why it could not be asked; it is
+// empty when it was.
+func RemoteText(refused bool, problem string, answer []string) string {
+	var t lines
+	switch {
+	case problem != "":
+		t.say("this push is refused because it could not be forwarded.")
+		t.blank()
+		t.item("Why", clean(problem, maxShownText))
+		t.item("Next", "Push again in a minute. Nothing was changed, here or there, unless it says so above.")
+	case refused:
+		t.say("this push is refused by the repository that it is forwarded to.")
+	case len(answer) > 0:
+		t.say("the repository that this push was forwarded to says:")
+	default:
+		return ""
+	}
+	if len(answer) > 0 {
+		t.blank()
+	}
+	for i, line := range answer {
+		if i == maxAnswerLines {
+			t.wrap("    ", "    ", fmt.Sprintf("%d more lines are not shown.", len(answer)-i))
+			break
+		}
+		if shown := clean(line, maxLink); strings.Contains(shown, "://") && !strings.Contains(shown, " ") {
+			// A link is unbroken, so that it can be followed.
+			t.command(shown)
+		} else {
+			t.wrap("    ", "      ", clean(line, maxShownText))
+		}
+	}
+	return t.text(Gateway, refused)
+}
+
 // The bounds of what is shown.
 const (
-	maxShown     = 8
-	maxShownName = 80
-	maxShownText = 400
-	maxLink      = 300
-	maxCommand   = 1500
-	width        = 76
+	maxAnswerLines = 40
+	maxShown       = 8
+	maxShownName   = 80
+	maxShownText   = 400
+	maxLink        = 300
+	maxCommand     = 1500
+	width          = 76
 )
 
 // lines is a text in the making.

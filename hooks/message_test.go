@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -88,6 +89,10 @@ func messages() map[string]string {
 		"unreadable-updates": UnreadableText(Git, fmt.Errorf("line 3: %q: %w", hostile, ErrUpdates)),
 		"unreadable-options": UnreadableText(Git, ErrPushOptions),
 		"unreadable-shallow": UnreadableText(Git, ErrIncomplete),
+		"remote-accepted":    RemoteText(false, "", nil),
+		"remote-says":        RemoteText(false, "", []string{"Create a merge request:", "  https://git.example.com/acme/api/new?source=main", hostile}),
+		"remote-refused":     RemoteText(true, "", append([]string{strings.Repeat("no way ", 20)}, slices.Repeat([]string{"no"}, 45)...)),
+		"remote-away":        RemoteText(false, "https://git.example.com/acme/api does not answer", nil),
 	}
 }
 

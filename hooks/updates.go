@@ -26,7 +26,9 @@ var ErrUpdates = errors.New("hook input is not readable")
 
 // Update is one ref update as git gives it to pre-receive and post-receive.
 type Update struct {
-	// Old and New are null where the ref did not or will not exist.
+	// Old and New are null where the ref did not or will not exist. Both are for
+	// notes that a client wants to have deleted without having seen them: the
+	// gateway hides them.
 	Old, New gitcmd.OID
 	Ref      string
 }
@@ -87,7 +89,7 @@ func (u Update) check() error {
 	switch {
 	case len(u.Old) != len(u.New):
 		return fmt.Errorf("ids have %d and %d digits", len(u.Old), len(u.New))
-	case u.Old.IsZero() && u.New.IsZero():
+	case u.Old.IsZero() && u.New.IsZero() && !isNotesRef(u.Ref):
 		return errors.New("both ids are null")
 	case !validRefName(u.Ref):
 		return fmt.Errorf("%.100q is not the name of a ref", u.Ref)

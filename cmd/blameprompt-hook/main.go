@@ -87,6 +87,8 @@ func run(ctx context.Context, p process) int {
 		return p.hook(ctx, command, o)
 	case "proc-receive":
 		return p.relay(ctx, command, o)
+	case hooks.ForwardHook:
+		return p.forward(ctx, o)
 	case "check":
 		return p.check(ctx, o)
 	case "version":
@@ -119,6 +121,21 @@ func (p process) relay(ctx context.Context, name string, o hooks.Options) int {
 	}
 	if err := hooks.Relay(ctx, o.Client.Socket, name, p.stdin, p.stdout); err != nil {
 		return p.fail(err)
+	}
+	return exitOK
+}
+
+// forward is the end of pre-receive in a repository that the gateway forwards.
+func (p process) forward(ctx context.Context, o options) int {
+	if o.client.Socket == "" {
+		return p.fail(errors.New(hooks.ForwardHook + " is for the sessions of the gateway"))
+	}
+	accepted, err := hooks.Forward(ctx, o.client.Socket, p.environ, p.stdin, p.stderr)
+	switch {
+	case err != nil:
+		return p.fail(err)
+	case !accepted:
+		return exitFail
 	}
 	return exitOK
 }
