@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/notes/gitcmd"
+	"github.com/blameprompt/enterprise/store"
+)
+
+// receiving is a session in which a client pushes.
+type receiving struct {
+	*session
+	merged []string
+	// asked counts the conversations with hooks that go on.
+	asked sync.WaitGroup
+
+	mu sync.Mutex
+	// options are the push options, forwarded the refs that the remote has
+	// accepted, flying those that were on their way to it.
+	options   []string
+	forwarded bool
+	flying    []string
+	// notes says that notes were merged.
+	notes bool
+}
+
+// receive serves a push.
+func (se *session) receive(ctx context.Context) (int, error) {
+	r := &receiving{session: se, merged: mergedRefs(se.row)}
+	// What hooks ask ends with git.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	socket, stop, err := r.listen(ctx)
+	if err != nil {
+		return exitRefused, err
+	}
+	receiving := &se.server.cfg.Repos.state(se.row.ID).receiving
+	receiving.RLock()
+	code, err := r.serve(ctx, r.command(ctx, socket), func(out io.Reader) error {
+		a := advertisement{hide: r.merged, haves: func(_ string, tip gitcmd.OID) ([]gitcmd.OID, error) {
+			return recentCommits(ctx, se.repo, tip)
+		}}
+		return a.copy(se.ssh, out)
+	})
+	receiving.RUnlock()
+	cancel()
+	stop()
+	r.asked.Wait()
+	r.after(code == exitGood && err == nil)
+	return code, err
+}
+
+// maxHaves is how many commits of hidden notes a client hears of. It finds the
+// newest one that it has, and sends what came behind it.
+const maxHaves = 256
+
+func recentCommits(ctx context.Context, repo *gitcmd.Repo, tip gitcmd.OID) ([]gitcmd.OID, error) {
+	out, err := repo.Command(ctx, "rev-list", "--max-count="+strconv.Itoa(maxHaves), string(tip), "--").Output(1 << 20)
+	if err != nil {
+		return nil, fmt.Errorf("listing the newest notes: %w", err)
+	}
+	var oids []gitcmd.OID
+	for line := range strings.FieldsSeq(string(out)) {
+		oid, err := gitcmd.ParseOID(line)
+		if err != nil {
+			return nil, fmt.Errorf("listing the newest notes: %w", err)
+		}
+		oids = append(oids, oid)
+	}
+	return oids, nil
+}
+
+// receiveConfig is how receive-pack receives. The findings of fsck that are let
+// pass are old and harmless, and would shut out whole histories.
+var receiveConfig = []string{
+	"receive.advertisePushOptions=true", "receive.advertiseAtomic=true", "receive.fsckObjects=true",
+	"receive.fsck.badTimezone=ignore", "receive.fsck.missingSpaceBeforeDate=ignore", "receive.fsck.zeroPaddedFilemode=ignore",
+	"receive.shallowUpdate=false", "receive.autogc=false", "receive.updateServerInfo=false", "receive.denyNonFastForwards=false",
+	"receive.denyDeletes=false", "receive.denyDeleteCurrent=refuse", "core.fsync=committed", "core.logAllRefUpdates=false",
+}
+
+// command is receive-pack with the hooks of the gateway.
+func (r *receiving) command(ctx context.Context, socket string) *gitcmd.Command {
+	c := gitcmd.New(ctx, "/", "receive-pack", r.repo.Dir())
+	c.Config = append([]string{
+		"core.hooksPath=" + hooksOf(r.server.cfg.HooksDir, r.row),
+		"transfer.hideRefs=" + strings.TrimSuffix(upstreamPrefix, "/"),
+		"receive.maxInputSize=" + strconv.FormatInt(r.server.cfg.Limits.MaxPush, 10),
+	}, receiveConfig...)
+	if r.row.Gateway == store.GatewayForwarding {
+		// The remote has decided about that when it comes to this.
+		c.Config = append(c.Config, "receive.denyDeleteCurrent=ignore")
+	}
+	for _, ref := range r.merged {
+		c.Config = append(c.Config, "receive.procReceiveRefs="+ref)
+	}
+	c.Env = []string{
+		hooks.SocketVariable + "=" + socket,
+		"BLAMEPROMPT_GATEWAY_REPO=" + r.row.Name, "BLAMEPROMPT_GATEWAY_USER=" + r.id.Email, "BLAMEPROMPT_GATEWAY_EMAIL=" + r.id.Email,
+		"BLAMEPROMPT_GATEWAY_KEY=" + r.id.fingerprint, "BLAMEPROMPT_GATEWAY_ADDRESS=" + r.id.address,
+	}
+	return c
+}
+
+// listen opens the session's own socket, on which its hooks ask. Who can
+// connect to it is this process's own account.
+func (r *receiving) listen(ctx context.Context) (path string, stop func(), err error) {
+	path = r.server.socketPath(r.request)
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return "", nil, fmt.Errorf("opening the session's socket: %w", err)
+	}
+	server := &http.Server{
+		Handler: r.handler(ctx), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			r.log.Error().Err(err).Msg("the socket of a session failed")
+		}
+	}()
+	return path, func() {
+		// The hooks have ended with git; nobody is left to hear of an error.
+		_ = server.Close()
+		<-served
+	}, nil
+}
+
+// after does what follows a push: what is forwarded from here, or was forwarded
+// and got lost, and packing.
+func (r *receiving) after(accepted bool) {
+	repos := r.server.cfg.Repos
+	repos.state(r.row.ID).land(r.flying)
+	if !accepted {
+		repos.clean(r.row)
+	}
+	if r.forwarded && !accepted {
+		r.log.Warn().Msg("the remote took a push that was not accepted here; it is fetched back")
+		repos.background(func(ctx context.Context) {
+			if err := repos.reconcile(ctx, r.row, r.repo, 0); err != nil && ctx.Err() == nil {
+				r.log.Warn().Err(err).Msg("what the remote took could not be fetched; the next push tries again")
+			}
+		})
+	}
+	if r.notes && r.row.Gateway == store.GatewayForwarding && r.row.ForwardNotes {
+		repos.forwardNotesLater(r.row, r.repo)
+	}
+	if accepted {
+		repos.pack(r.row, r.repo)
+	}
+}
