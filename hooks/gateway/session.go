@@ -94,7 +94,7 @@ func (se *session) say(format string, args ...any) {
 func (se *session) run() (int, error) {
 	ctx, cancel := context.WithTimeout(se.ssh.Context(), se.server.cfg.Limits.Total)
 	defer cancel()
-	id, err := se.server.identify(se.ssh.Context().(ssh.Context))
+	id, err := se.server.identify(se.ssh.Context())
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errNobody) {
 		return exitRefused, refuse("your key is not known here any more. Ask an administrator to add it: blamepromptd ssh-key add.")
 	}
