@@ -51,7 +51,7 @@ const (
 	exitUsage = 2
 )
 
-const usage = `usage: blameprompt-hook [flags] pre-receive|post-receive|proc-receive
+const usage = `usage: blameprompt-hook [flags] pre-receive|post-receive|proc-receive|forward
        blameprompt-hook [flags] check
        blameprompt-hook version
 
@@ -126,11 +126,11 @@ func (p process) relay(ctx context.Context, name string, o hooks.Options) int {
 }
 
 // forward is the end of pre-receive in a repository that the gateway forwards.
-func (p process) forward(ctx context.Context, o options) int {
-	if o.client.Socket == "" {
+func (p process) forward(ctx context.Context, o hooks.Options) int {
+	if o.Client.Socket == "" {
 		return p.fail(errors.New(hooks.ForwardHook + " is for the sessions of the gateway"))
 	}
-	accepted, err := hooks.Forward(ctx, o.client.Socket, p.environ, p.stdin, p.stderr)
+	accepted, err := hooks.Forward(ctx, o.Client.Socket, p.environ, p.stdin, p.stderr)
 	switch {
 	case err != nil:
 		return p.fail(err)
