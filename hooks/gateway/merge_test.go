@@ -212,7 +212,7 @@ func TestMergeRules(t *testing.T) {
 			c.push(root, ann)
 			theirs := c.commit(test.pushed, root)
 			if test.server.Bodies != nil || test.server.Remove != nil {
-				c.push(c.commit(test.server, root), ann)
+				c.SetRef(notesRef, c.commit(test.server, root))
 			}
 			merged := c.push(theirs, test.who)
 			c.holds(test.want)
