@@ -106,43 +106,58 @@ const maxBlameLine = 4*gitcmd.MaxPath + 100
 //
 // and nothing in a line of the file can pass for one of the others.
 func readBlame(out io.Reader) ([]piece, error) {
-	r := &lineReader{r: bufio.NewReaderSize(out, 64<<10)}
-	suspects := map[gitcmd.OID]*suspect{}
-	var pieces []piece
-	var last *suspect
-	open := false
+	lines := &lineReader{r: bufio.NewReaderSize(out, 64<<10)}
+	r := &blameReader{suspects: map[gitcmd.OID]*suspect{}}
 	for {
-		line, err := r.next()
+		line, err := lines.next()
 		switch {
-		case err == io.EOF && !open:
-			return pieces, nil
-		case err == io.EOF:
-			return nil, errors.New("the output of git blame ends early")
-		case err != nil:
+		case err == nil:
+			r.read(line)
+		case err != io.EOF:
 			return nil, err
-		case line[0] == '\t':
-			if open {
-				p := &pieces[len(pieces)-1]
-				p.Path, p.boundary = last.path, last.boundary
-				open = false
-			}
-		case bytes.Equal(line, []byte("boundary")) && last != nil:
-			last.boundary = true
-		case bytes.HasPrefix(line, []byte("filename ")) && last != nil:
-			last.path = gitcmd.Unquote(line[len("filename "):])
+		case r.open:
+			return nil, io.ErrUnexpectedEOF
 		default:
-			p, ok := parseGroup(line)
-			if !ok {
-				continue
-			}
-			if last = suspects[p.Commit]; last == nil {
-				last = &suspect{oid: p.Commit}
-				suspects[p.Commit] = last
-			}
-			p.Commit = last.oid
-			pieces, open = append(pieces, p), true
+			return r.pieces, nil
 		}
 	}
+}
+
+type blameReader struct {
+	suspects map[gitcmd.OID]*suspect
+	pieces   []piece
+	// last is the commit of the last piece, which is open until its first line
+	// comes.
+	last *suspect
+	open bool
+}
+
+func (r *blameReader) read(line []byte) {
+	switch {
+	case line[0] == '\t':
+		if r.open {
+			p := &r.pieces[len(r.pieces)-1]
+			p.Path, p.boundary = r.last.path, r.last.boundary
+			r.open = false
+		}
+	case r.open && string(line) == "boundary":
+		r.last.boundary = true
+	case r.open && bytes.HasPrefix(line, []byte("filename ")):
+		r.last.path = gitcmd.Unquote(line[len("filename "):])
+	default:
+		if p, ok := parseGroup(line); ok {
+			r.begin(p)
+		}
+	}
+}
+
+func (r *blameReader) begin(p piece) {
+	if r.last = r.suspects[p.Commit]; r.last == nil {
+		r.last = &suspect{oid: p.Commit}
+		r.suspects[p.Commit] = r.last
+	}
+	p.Commit = r.last.oid
+	r.pieces, r.open = append(r.pieces, p), true
 }
 
 // parseGroup reads the first line of a group. Other lines are passed over: they
