@@ -85,6 +85,14 @@ func TestRuns(t *testing.T) {
 	if diff := cmp.Diff([]notes.LineRange{{First: 1, Last: 3}, {First: 5, Last: 7}, {First: 9, Last: 9}}, got); diff != "" {
 		t.Error(diff)
 	}
+	for _, c := range [][]Run{nil, runs[1:], runs[:1], {runs[0], runs[2]}, {runs[0], runs[1], runs[2]}, {runs[0], run(4, 4, "d", "", 1)}} {
+		if cover(c, 4) {
+			t.Errorf("%v are not four lines", c)
+		}
+	}
+	if !cover(runs[:2], 4) || !cover(nil, 0) {
+		t.Error("four lines, or none, are not covered")
+	}
 	got2 := joined([]Run{run(1, 1, "c", "p", 1), run(2, 3, "c", "p", 2), run(4, 4, "c", "p", 5), run(5, 5, "c", "q", 6), run(6, 6, "d", "q", 7)})
 	if diff := cmp.Diff([]Run{run(1, 3, "c", "p", 1), run(4, 4, "c", "p", 5), run(5, 5, "c", "q", 6), run(6, 6, "d", "q", 7)}, got2); diff != "" {
 		t.Error(diff)

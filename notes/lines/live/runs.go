@@ -18,18 +18,23 @@ func runsOf(pieces []piece) []Run {
 // setRuns gives the file its runs, if they are those of all its lines.
 func (f *File) setRuns(runs []Run) {
 	runs = joined(runs)
-	next := uint32(1)
-	for _, r := range runs {
-		if r.First != next || r.Last < r.First || r.Path == "" {
-			break
-		}
-		next = r.Last + 1
-	}
-	if next != f.Lines+1 {
+	if !cover(runs, f.Lines) {
 		f.unreadable(codeFailed, "What git says does not cover the lines of this file.")
 		return
 	}
 	f.Runs = runs
+}
+
+// cover reports whether the runs are those of so many lines.
+func cover(runs []Run, lines uint32) bool {
+	next := uint32(1)
+	for _, r := range runs {
+		if r.First != next || r.Last < r.First || r.Path == "" {
+			return false
+		}
+		next = r.Last + 1
+	}
+	return next == lines+1
 }
 
 // joined unites neighbours that are neighbours where they come from, in place.
