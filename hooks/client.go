@@ -202,15 +202,21 @@ func (c *Client) ask(ctx context.Context, method, path string, p *Push, read fun
 			return err
 		}
 	}
+	var away error
 	for {
 		err := c.send(ctx, method, path, body.Bytes(), read)
+		if away != nil && ctx.Err() != nil {
+			// The time ended in the middle of one of many tries.
+			return away
+		}
 		if !c.patient || !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOENT) {
 			return err
 		}
+		away = err
 		select {
 		case <-time.After(retryStep):
 		case <-ctx.Done():
-			return err
+			return away
 		}
 	}
 }

@@ -22,8 +22,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/blameprompt/enterprise/cmd/blamepromptd/daemontest"
-	"github.com/blameprompt/enterprise/policy"
-	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store/storetest"
 )
 
@@ -57,7 +55,6 @@ var hookProgram = sync.OnceValues(func() (string, error) {
 //	httpshost     serves the daemon over HTTPS; sets $HTTPS and writes ca.pem
 //	sshhost       runs an OpenSSH server for this account with the key in $WORK/key;
 //	              sets $SSHPORT and GIT_SSH_COMMAND
-//	policy FILE   puts the policy in FILE in force, by the database
 //	sql QUERY     prints the first column of each row
 //	forgehost     serves $WORK/remotes/acme as a Gitea server does, to whoever has the
 //	              token in $WORK/token; sets $FORGE and writes what it is told to
@@ -86,7 +83,6 @@ func TestScripts(t *testing.T) {
 	params.Cmds["sshhost"] = cmdSSHHost
 	params.Cmds["forgehost"] = cmdForgeHost
 	params.Cmds["remote"] = cmdRemote
-	params.Cmds["policy"] = func(ts *testscript.TestScript, neg bool, args []string) { cmdPolicy(t, ts, neg, args) }
 	params.Cmds["sql"] = func(ts *testscript.TestScript, neg bool, args []string) {
 		daemontest.Usage(ts, neg, len(args) == 1, "sql QUERY")
 		rows := storetest.Column(t, storetest.OpenDSN(t, ts.Getenv("BLAMEPROMPT_DATABASE_URL")), args[0])
@@ -153,17 +149,6 @@ func freePort(ts *testscript.TestScript) string {
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	ts.Check(err)
 	return port
-}
-
-func cmdPolicy(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
-	daemontest.Usage(ts, neg, len(args) == 1, "policy FILE")
-	p, err := policy.Parse([]byte(ts.ReadFile(args[0])))
-	ts.Check(err)
-	db := storetest.OpenDSN(t, ts.Getenv("BLAMEPROMPT_DATABASE_URL"))
-	org, err := db.OrgByName(t.Context(), defaultOrg)
-	ts.Check(err)
-	_, err = db.CreatePolicy(t.Context(), access.CLI(org.ID), p)
-	ts.Check(err)
 }
 
 func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {
