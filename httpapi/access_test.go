@@ -134,6 +134,7 @@ var probes = map[string]probe{
 	"getReviewQueue":      {fixed("/api/v1/reviews/queue"), nil, 200},
 	"listHolds":           {fixed("/api/v1/holds"), nil, 200},
 	"releaseHold":         {func(th things) string { return "/api/v1/holds/" + th.hold + "/release" }, map[string]any{"reason": "mine"}, 404},
+	"listTeams":           {fixed("/api/v1/teams"), nil, 200},
 	"listAudit":           {fixed("/api/v1/audit"), nil, 200},
 	"listWebhookSecrets":  {fixed("/api/v1/webhook-secrets"), nil, 200},
 	"createWebhookSecret": {fixed("/api/v1/webhook-secrets"), map[string]any{"forge": "gitea"}, 201},

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/blameprompt/enterprise/hooks"
-	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/gorilla/mux"
@@ -1142,7 +1141,7 @@ type PolicyDocument = json.RawMessage
 type PolicyPatch = json.RawMessage
 
 // PolicyScope The pushes that a policy is for; what is left out is not limited.
-type PolicyScope = policy.Scope
+type PolicyScope = store.PolicyScope
 
 // PolicyVersion defines model for PolicyVersion.
 type PolicyVersion struct {
@@ -1592,6 +1591,17 @@ type Scope string
 
 // Source defines model for Source.
 type Source string
+
+// Team defines model for Team.
+type Team struct {
+	CreatedAt time.Time          `json:"created_at"`
+	Id        openapi_types.UUID `json:"id"`
+	Members   []TeamMember       `json:"members"`
+	Name      string             `json:"name"`
+}
+
+// TeamMember defines model for TeamMember.
+type TeamMember = store.TeamMember
 
 // Time defines model for Time.
 type Time = time.Time
@@ -2317,6 +2327,9 @@ type ServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(w http.ResponseWriter, r *http.Request, params GetReviewQueueParams)
+	// ListTeams Teams by name, with their members
+	// (GET /api/v1/teams)
+	ListTeams(w http.ResponseWriter, r *http.Request)
 	// ListViolations What policies found, newest first
 	// (GET /api/v1/violations)
 	ListViolations(w http.ResponseWriter, r *http.Request, params ListViolationsParams)
@@ -4171,6 +4184,20 @@ func (siw *ServerInterfaceWrapper) GetReviewQueue(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// ListTeams operation middleware
+func (siw *ServerInterfaceWrapper) ListTeams(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTeams(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListViolations operation middleware
 func (siw *ServerInterfaceWrapper) ListViolations(w http.ResponseWriter, r *http.Request) {
 
@@ -4878,6 +4905,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/holds", wrapper.ListHolds).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/holds/{id}/release", wrapper.ReleaseHold).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/teams", wrapper.ListTeams).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/webhook-secrets", wrapper.ListWebhookSecrets).Methods(http.MethodGet)
 
@@ -6824,6 +6853,46 @@ func (response GetReviewQueuedefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type ListTeamsRequestObject struct {
+}
+
+type ListTeamsResponseObject interface {
+	VisitListTeamsResponse(w http.ResponseWriter) error
+}
+
+type ListTeams200JSONResponse struct {
+	Items []Team `json:"items"`
+}
+
+func (response ListTeams200JSONResponse) VisitListTeamsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTeamsdefaultApplicationProblemPlusJSONResponse) VisitListTeamsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListViolationsRequestObject struct {
 	Params ListViolationsParams
 }
@@ -7496,6 +7565,9 @@ type StrictServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(ctx context.Context, request GetReviewQueueRequestObject) (GetReviewQueueResponseObject, error)
+	// ListTeams Teams by name, with their members
+	// (GET /api/v1/teams)
+	ListTeams(ctx context.Context, request ListTeamsRequestObject) (ListTeamsResponseObject, error)
 	// ListViolations What policies found, newest first
 	// (GET /api/v1/violations)
 	ListViolations(ctx context.Context, request ListViolationsRequestObject) (ListViolationsResponseObject, error)
@@ -8868,6 +8940,30 @@ func (sh *strictHandler) GetReviewQueue(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetReviewQueueResponseObject); ok {
 		if err := validResponse.VisitGetReviewQueueResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTeams operation middleware
+func (sh *strictHandler) ListTeams(w http.ResponseWriter, r *http.Request) {
+	var request ListTeamsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTeams(ctx, request.(ListTeamsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTeams")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListTeamsResponseObject); ok {
+		if err := validResponse.VisitListTeamsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -45,6 +45,7 @@ var needs = map[string]need{
 	"listWaivers": reading, "createWaiver": admin, "revokeWaiver": admin,
 	"listReviews": reading, "getReviewQueue": reading, "createReview": writing,
 	"listHolds": reading, "releaseHold": admin,
+	"listTeams":          reading,
 	"listAudit":          admin,
 	"listWebhookSecrets": admin, "createWebhookSecret": admin, "revokeWebhookSecret": admin,
 	"listConnections": admin, "connect": admin, "disconnect": admin,

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -28,11 +29,7 @@ func (s *server) ListPolicies(ctx context.Context, in ListPoliciesRequestObject)
 		if in.Params.Enabled != nil && row.Enabled != *in.Params.Enabled {
 			continue
 		}
-		shown, err := policyOf(row)
-		if err != nil {
-			return nil, err
-		}
-		page.Items = append(page.Items, shown)
+		page.Items = append(page.Items, policyOf(row))
 	}
 	return page, nil
 }
@@ -51,21 +48,13 @@ func (s *server) CreatePolicy(ctx context.Context, in CreatePolicyRequestObject)
 		return nil, respond.InvalidField("version", "is given by the server; it may stand only beside the id of a policy to change")
 	}
 	row, err := s.cfg.DB.CreatePolicy(ctx, principal(ctx), doc)
-	if err != nil {
-		return nil, err
-	}
-	shown, err := policyOf(row)
-	return CreatePolicy201JSONResponse(shown), err
+	return CreatePolicy201JSONResponse(policyOf(row)), err
 }
 
 // GetPolicy implements the operation.
 func (s *server) GetPolicy(ctx context.Context, in GetPolicyRequestObject) (GetPolicyResponseObject, error) {
 	row, err := s.cfg.DB.Policy(ctx, principal(ctx).Org, in.Policy)
-	if err != nil {
-		return nil, err
-	}
-	shown, err := policyOf(row)
-	return GetPolicy200JSONResponse(shown), err
+	return GetPolicy200JSONResponse(policyOf(row)), err
 }
 
 // ReplacePolicy implements the operation.
@@ -90,10 +79,7 @@ func (s *server) replacePolicy(ctx context.Context, nameOrID string, doc policy.
 		return Policy{}, respond.InvalidField("id", "must be that of the policy at this path, or be left out")
 	}
 	row, _, err = s.cfg.DB.UpdatePolicy(ctx, by, row.ID, doc.Version, doc)
-	if err != nil {
-		return Policy{}, changedMeanwhile(err)
-	}
-	return policyOf(row)
+	return policyOf(row), changedMeanwhile(err)
 }
 
 // changedMeanwhile tells a client that the version that it changed is old.
@@ -128,8 +114,7 @@ func (s *server) UpdatePolicy(ctx context.Context, in UpdatePolicyRequestObject)
 			doc.Version = row.Version
 		}
 		if row, _, err = s.cfg.DB.UpdatePolicy(ctx, by, row.ID, doc.Version, doc); err == nil {
-			shown, err := policyOf(row)
-			return UpdatePolicy200JSONResponse(shown), err
+			return UpdatePolicy200JSONResponse(policyOf(row)), nil
 		}
 		if wanted != 0 || !errors.Is(err, store.ErrMoved) {
 			return nil, changedMeanwhile(err)
@@ -150,11 +135,13 @@ func patched(document, patch json.RawMessage) (policy.Policy, error) {
 	for name, value := range changes {
 		members[name] = value
 	}
-	text, err := json.Marshal(members)
-	if err != nil {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(members); err != nil {
 		return policy.Policy{}, fmt.Errorf("writing a policy: %w", err)
 	}
-	return readPolicy(text, "")
+	return readPolicy(text.Bytes(), "")
 }
 
 // RemovePolicy implements the operation.
@@ -185,10 +172,8 @@ func (s *server) switchPolicy(ctx context.Context, nameOrID string, enabled bool
 	if err != nil {
 		return Policy{}, err
 	}
-	if row, err = s.cfg.DB.EnablePolicy(ctx, by, row.ID, 0, enabled); err != nil {
-		return Policy{}, err
-	}
-	return policyOf(row)
+	row, err = s.cfg.DB.EnablePolicy(ctx, by, row.ID, 0, enabled)
+	return policyOf(row), err
 }
 
 // ListPolicyVersions implements the operation.
@@ -306,14 +291,10 @@ func (s *server) findPolicy(ctx context.Context, org uuid.UUID, name string) (st
 	return row, err
 }
 
-func policyOf(row store.Policy) (Policy, error) {
-	doc, err := row.Parse()
-	if err != nil {
-		return Policy{}, err
-	}
-	return Policy{Id: row.ID, Name: row.Name, Version: row.Version, Rule: doc.Rule.JSON(), Scope: doc.Scope,
-		Action: PolicyAction(doc.Action), Enabled: row.Enabled, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
-		RemovedAt: row.RemovedAt}, nil
+func policyOf(row store.Policy) Policy {
+	doc := row.Outline()
+	return Policy{Id: row.ID, Name: row.Name, Version: row.Version, Rule: doc.Rule, Scope: doc.Scope, Action: PolicyAction(doc.Action),
+		Enabled: row.Enabled, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, RemovedAt: row.RemovedAt}
 }
 
 func policyVersionOf(v store.PolicyVersion) PolicyVersion {

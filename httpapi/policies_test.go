@@ -26,7 +26,7 @@ type shownPolicy struct {
 	Version          int
 	Enabled          bool
 	Rule             json.RawMessage
-	Scope            policy.Scope
+	Scope            store.PolicyScope
 	RemovedAt        *time.Time `json:"removed_at"`
 }
 
@@ -141,6 +141,16 @@ func TestPoliciesAreListed(t *testing.T) {
 			t.Errorf("%q lists %q, want %q", query, names, want)
 		}
 	}
+	// One that a newer program wrote can be seen and replaced.
+	if _, err := w.db.Pool().Exec(context.Background(), `UPDATE policies SET document = '{"name":"a","rule":{"max_fun":1},"action":"block","enabled":false}'
+		WHERE name = 'a'`); err != nil {
+		t.Fatal(err)
+	}
+	var newer shownPolicy
+	if w.get(w.read, "/api/v1/policies/a").want(200).into(&newer); string(newer.Rule) != `{"max_fun":1}` || newer.Action != "block" {
+		t.Errorf("a policy of a newer program is shown as %+v", newer)
+	}
+	w.do(call{method: "PUT", path: "/api/v1/policies/a", key: w.admin, body: `{"name":"a","rule":{"require_receipts":true}}`}).want(200)
 	if p := w.post(w.admin, "/api/v1/policies", `{"name":"a","rule":{"require_receipts":true}}`).want(409).problem(); p.Code != "exists" {
 		t.Errorf("a name that is taken: %+v", p)
 	}
@@ -444,5 +454,30 @@ func TestDecisionsAndViolationsComeInPages(t *testing.T) {
 		if len(seen) != 5 {
 			t.Errorf("%s: %d of 5 in pages of two", list, len(seen))
 		}
+	}
+}
+
+func TestTeamsAreListedWithTheirMembers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := w.db.Pool().Exec(context.Background(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	core, empty := uuid.New(), uuid.New()
+	exec(`INSERT INTO teams (id, org_id, name) VALUES ($1, $3, 'core'), ($2, $3, 'a')`, core, empty, w.org.ID)
+	exec(`INSERT INTO team_members (org_id, team_id, email, role) VALUES ($1, $2, 'bob@example.com', 'admin'), ($1, $2, 'ann@example.com', 'member')`, w.org.ID, core)
+	var list struct {
+		Items []struct {
+			Name    string
+			Members []store.TeamMember
+		}
+	}
+	w.get(w.read, "/api/v1/teams").want(200).into(&list)
+	want := []store.TeamMember{{Email: "ann@example.com", Role: "member"}, {Email: "bob@example.com", Role: "admin"}}
+	if len(list.Items) != 2 || list.Items[0].Name != "a" || len(list.Items[0].Members) != 0 || !cmp.Equal(list.Items[1].Members, want) {
+		t.Errorf("teams %+v", list.Items)
 	}
 }

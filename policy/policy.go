@@ -138,7 +138,11 @@ func whole(d push.Decimal) int64 {
 
 // MarshalJSON writes the document that Parse reads.
 func (p Policy) MarshalJSON() ([]byte, error) {
-	text, err := json.Marshal(struct {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	// It is no page, and people read it: "<" in an expression stays what it is.
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(struct {
 		ID      string          `json:"id,omitempty"`
 		Name    string          `json:"name"`
 		Version int             `json:"version,omitempty"`
@@ -150,5 +154,5 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing policy %s: %w", quote(p.Name), err)
 	}
-	return text, nil
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }

@@ -45,6 +45,29 @@ func parseStored(id uuid.UUID, version int, document []byte) (policy.Policy, err
 	return parsed, nil
 }
 
+// PolicyOutline is what a document says, not compiled.
+type PolicyOutline struct {
+	Rule   json.RawMessage
+	Scope  PolicyScope
+	Action policy.Action
+}
+
+// PolicyScope lists the patterns of a scope.
+type PolicyScope struct {
+	Repos    []string `json:"repos,omitempty"`
+	Branches []string `json:"branches,omitempty"`
+	Teams    []string `json:"teams,omitempty"`
+}
+
+// Outline reads the document to show it. That works for every stored policy,
+// also for one that this program cannot judge by any more.
+func (p Policy) Outline() PolicyOutline {
+	var out PolicyOutline
+	// It was written as JSON of this shape.
+	_ = json.Unmarshal(p.Document, &out)
+	return out
+}
+
 // PolicyChange is what a version of a policy did.
 type PolicyChange string
 
@@ -173,10 +196,10 @@ func (db *DB) ApplyPolicies(ctx context.Context, by access.Principal, docs []pol
 		}
 		return changed, nil
 	})
-	if errors.Is(err, errDryRun) {
-		err = nil
+	if err != nil && !errors.Is(err, errDryRun) {
+		return nil, err
 	}
-	return applied, err
+	return applied, nil
 }
 
 // errDryRun rolls a transaction back that did what was wanted.
@@ -261,9 +284,9 @@ func (tx *Tx) replacePolicy(ctx context.Context, by access.Principal, old Policy
 	if err != nil {
 		return Policy{}, PolicyUnchanged, err
 	}
-	change, err := changeOf(old, doc)
-	if err != nil || change == PolicyUnchanged {
-		return old, PolicyUnchanged, err
+	change := changeOf(old, doc)
+	if change == PolicyUnchanged {
+		return old, PolicyUnchanged, nil
 	}
 	row, err := collectOne[Policy](ctx, tx, "changing policy "+old.Name, `
 		UPDATE policies SET name = $3, version = version + 1, enabled = $4, document = $5, updated_at = now()
@@ -287,7 +310,7 @@ func policyDocument(doc policy.Policy) ([]byte, error) {
 		return nil, &InvalidError{"name", "must not look like an id"}
 	}
 	doc.ID, doc.Version = "", 0
-	text, err := json.Marshal(doc)
+	text, err := doc.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}
@@ -299,23 +322,23 @@ func policyDocument(doc policy.Policy) ([]byte, error) {
 }
 
 // changeOf says what a document changes of a policy.
-func changeOf(old Policy, doc policy.Policy) (PolicyChange, error) {
+func changeOf(old Policy, doc policy.Policy) PolicyChange {
 	was, err := old.Parse()
 	if err != nil {
 		// A document that an older program wrote can be replaced all the same.
-		return PolicyChanged, nil
+		return PolicyChanged
 	}
 	toggled := was
 	toggled.Enabled = doc.Enabled
 	switch {
 	case !toggled.Same(doc):
-		return PolicyChanged, nil
+		return PolicyChanged
 	case was.Enabled == doc.Enabled:
-		return PolicyUnchanged, nil
+		return PolicyUnchanged
 	case doc.Enabled:
-		return PolicyEnabled, nil
+		return PolicyEnabled
 	}
-	return PolicyDisabled, nil
+	return PolicyDisabled
 }
 
 // recordVersion keeps the version that is in force now, and who made it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,11 +150,7 @@ func (j *judged) pick(commit string) ([]change, error) {
 	if len(j.Commits) > maxReviewed {
 		return nil, &InvalidError{"decision", fmt.Sprintf("has more than %d commits; name the one that is reviewed", maxReviewed)}
 	}
-	all := make([]change, 0, len(j.Commits))
-	for _, c := range j.Commits {
-		all = append(all, c)
-	}
-	return all, nil
+	return slices.SortedFunc(maps.Values(j.Commits), func(a, b change) int { return strings.Compare(a.OID, b.OID) }), nil
 }
 
 // recentDecisions is how many decisions of a repository are searched for a

@@ -2,10 +2,36 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
+
+// Team is a named group of people.
+type Team struct {
+	ID        uuid.UUID
+	Name      string
+	CreatedAt time.Time
+	// Members are by e-mail address.
+	Members []TeamMember
+}
+
+// TeamMember is somebody's place in a team.
+type TeamMember struct {
+	Email string `json:"email"`
+	// Role is admin, member or viewer.
+	Role string `json:"role"`
+}
+
+// Teams lists the teams of an organisation by name, with their members.
+func (db *DB) Teams(ctx context.Context, org uuid.UUID) ([]Team, error) {
+	return collect[Team](ctx, db.pool, "listing teams", `
+		SELECT t.id, t.name, t.created_at, coalesce(
+			(SELECT json_agg(json_build_object('email', m.email, 'role', m.role) ORDER BY m.email)
+			 FROM team_members m WHERE m.org_id = t.org_id AND m.team_id = t.id), '[]') AS members
+		FROM teams t WHERE t.org_id = $1 ORDER BY t.name`, org)
+}
 
 // TeamEmails returns the lower-case addresses of a team's members by the
 // team's name or id. ErrNotFound if there is no such team.

@@ -21,21 +21,22 @@ import (
 // policyShown is a policy in JSON: a document that the API takes, and when it
 // was made.
 type policyShown struct {
-	ID        string          `json:"id"`
-	Name      string          `json:"name"`
-	Version   int             `json:"version"`
-	Rule      json.RawMessage `json:"rule"`
-	Scope     policy.Scope    `json:"scope"`
-	Action    policy.Action   `json:"action"`
-	Enabled   bool            `json:"enabled"`
-	CreatedAt time.Time       `json:"created_at"`
-	UpdatedAt time.Time       `json:"updated_at"`
-	RemovedAt *time.Time      `json:"removed_at"`
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Version   int               `json:"version"`
+	Rule      json.RawMessage   `json:"rule"`
+	Scope     store.PolicyScope `json:"scope"`
+	Action    policy.Action     `json:"action"`
+	Enabled   bool              `json:"enabled"`
+	CreatedAt time.Time         `json:"created_at"`
+	UpdatedAt time.Time         `json:"updated_at"`
+	RemovedAt *time.Time        `json:"removed_at"`
 }
 
-func showPolicy(row store.Policy, doc policy.Policy) policyShown {
-	return policyShown{ID: row.ID.String(), Name: doc.Name, Version: doc.Version, Rule: doc.Rule.JSON(), Scope: doc.Scope,
-		Action: doc.Action, Enabled: doc.Enabled, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, RemovedAt: row.RemovedAt}
+func showPolicy(row store.Policy) policyShown {
+	doc := row.Outline()
+	return policyShown{ID: row.ID.String(), Name: row.Name, Version: row.Version, Rule: doc.Rule, Scope: doc.Scope,
+		Action: doc.Action, Enabled: row.Enabled, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, RemovedAt: row.RemovedAt}
 }
 
 func newPolicy(a *app) *cobra.Command {
@@ -65,13 +66,9 @@ func (a *app) printPolicies(policies []store.Policy) error {
 	shown := make([]policyShown, len(policies))
 	rows := make([][]string, len(policies))
 	for i, row := range policies {
-		doc, err := row.Parse()
-		if err != nil {
-			return err
-		}
-		shown[i] = showPolicy(row, doc)
-		rows[i] = []string{doc.Name, onOff(doc.Enabled), string(doc.Action), ruleText(doc), scopeText(doc.Scope),
-			strconv.Itoa(doc.Version), when(&row.UpdatedAt)}
+		shown[i] = showPolicy(row)
+		rows[i] = []string{row.Name, onOff(row.Enabled), string(shown[i].Action), ruleText(shown[i].Rule), scopeText(shown[i].Scope),
+			strconv.Itoa(row.Version), when(&row.UpdatedAt)}
 	}
 	return a.print(shown, []string{"NAME", "STATE", "ACTION", "RULE", "SCOPE", "VERSION", "CHANGED (UTC)"}, rows)
 }
@@ -84,16 +81,16 @@ func onOff(enabled bool) string {
 }
 
 // ruleText is a rule in a table: its JSON, cut where it is long.
-func ruleText(p policy.Policy) string {
+func ruleText(rule json.RawMessage) string {
 	const most = 60
-	text := []rune(strings.ToValidUTF8(string(p.Rule.JSON()), "?"))
+	text := []rune(string(rule))
 	if len(text) > most {
 		return string(text[:most]) + "…"
 	}
 	return string(text)
 }
 
-func scopeText(s policy.Scope) string {
+func scopeText(s store.PolicyScope) string {
 	var parts []string
 	for _, list := range []struct {
 		name     string
@@ -160,7 +157,8 @@ func (a *app) printPolicy(row store.Policy, v store.PolicyVersion) error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(showPolicy(row, doc))
+		row.Name, row.Version, row.Enabled, row.Document = doc.Name, doc.Version, doc.Enabled, v.Document
+		return a.printJSON(showPolicy(row))
 	}
 	text, err := file.Write(doc)
 	if err != nil {

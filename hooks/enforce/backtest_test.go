@@ -2,12 +2,16 @@ package enforce_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/backtest"
+	"github.com/blameprompt/enterprise/policy/push"
 )
 
 // tried is what a rule would have done to the pushes of the day.
@@ -119,4 +123,71 @@ func TestABacktestOfUnreadableRecords(t *testing.T) {
 	if got.Pushes != 3 || got.WouldAccept != 1 || len(got.NotJudged) != 2 {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// BenchmarkBacktest judges 10,000 recorded pushes of 5 commits and 10 receipts
+// in 20 repositories over 30 days by a cost rule, of which every tenth lacked
+// its notes at the push.
+func BenchmarkBacktest(b *testing.B) {
+	w := newWorld(b)
+	const pushes, perDay = 10_000, 334
+	begin := noon.Add(-30 * 24 * time.Hour).Truncate(24 * time.Hour)
+	var ids []uuid.UUID
+	var ats []time.Time
+	var repos, inputs, records []string
+	for n := range pushes {
+		at := begin.Add(time.Duration(n) * 24 * time.Hour / perDay)
+		p := pushed()
+		in := push.Input{Now: at, Today: at.Format(time.DateOnly), Pusher: push.Person{User: fmt.Sprintf("dev%d@example.com", n%200)},
+			Repo: push.Repo{Name: fmt.Sprint("repo", n%20)}, Refs: []push.Ref{{Name: "refs/heads/main", Kind: push.Update}}}
+		for c := range 5 {
+			one := commit(fmt.Sprint("c", n, ".", c))
+			p.Commits = append(p.Commits, one)
+			in.Commits = append(in.Commits, push.Commit{OID: string(one.OID), Noted: n%10 != 0, Files: []push.File{{Path: "a.go", Added: 40, AI: 20}}})
+			for r := range 2 {
+				cost, _ := push.ParseDecimal("0.01")
+				in.Receipts = append(in.Receipts, push.Receipt{ID: fmt.Sprint("r", n, c, r), Commit: string(one.OID), Prompt: fmt.Sprint("p", n, c, r),
+					Provider: "claude", Model: "claude-opus-4-6", CostUSD: &cost, InputTokens: 1000, OutputTokens: 1000, Files: []string{"a.go"}})
+			}
+		}
+		if n%10 == 0 {
+			in.Receipts, in.Await = nil, true
+		}
+		id := uuid.Must(uuid.NewV7())
+		for i, ms := 0, at.UnixMilli(); i < 6; i++ {
+			id[i] = byte(ms >> (8 * (5 - i)))
+		}
+		ids, ats, repos = append(ids, id), append(ats, at), append(repos, in.Repo.Name)
+		inputs, records = append(inputs, marshal(b, in)), append(records, marshal(b, p))
+	}
+	w.exec(`INSERT INTO decisions (org_id, id, at, repo_id, repo, pusher, pusher_name, forge, via, refs, outcome, state, receipt_mode, commits, added,
+			ai, human, verdict, took_us, request_id)
+		SELECT $1, d.id, d.at, $2, d.repo, 'dev', '', 'git', 'push', '[]', 'accept', 'final', 'deferred', 5, 0, 0, 0, '{}', 0, ''
+		FROM unnest($3::uuid[], $4::timestamptz[], $5::text[]) d (id, at, repo)`, w.org.ID, w.repo.ID, ids, ats, repos)
+	w.exec(`INSERT INTO decision_inputs (org_id, decision_id, push, input) SELECT $1, i.* FROM unnest($2::uuid[], $3::json[], $4::json[]) i`,
+		w.org.ID, ids, records, inputs)
+	doc, err := policy.Parse([]byte(`{"name": "tried", "action": "block", "rule": {"max_cost_per_day": 30}}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := policy.Compile([]policy.Policy{doc})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		got, err := w.Backtest(context.Background(), w.org.ID, set, begin, begin.Add(31*24*time.Hour))
+		if err != nil || got.Pushes != pushes || got.WouldRefuse == 0 {
+			b.Fatalf("%s of %d, %v", counts(got), got.Pushes, err)
+		}
+	}
+}
+
+func marshal(b *testing.B, v any) string {
+	b.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return string(text)
 }

@@ -91,7 +91,7 @@ const (
 func Run(ctx context.Context, set *policy.Set, books Books, pushes iter.Seq2[Recorded, error]) (Result, error) {
 	r := &run{set: set, sums: newSums(books), examples: map[push.Outcome][]Example{}, missing: map[string]int{}}
 	for recorded, err := range pushes {
-		if err == nil {
+		if err == nil && ctx.Err() == nil {
 			err = r.look(ctx, recorded)
 		}
 		if ctx.Err() != nil {

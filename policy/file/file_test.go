@@ -60,7 +60,7 @@ func TestReadsPolicies(t *testing.T) {
 		"a TOML list": {"p.toml", tomlList, []string{
 			`2 Budget {"max_cost_per_day":50.1,"per":"repo"}`,
 			`7 Models {"aliases":{"codex":"gpt-5-codex"},"allowed_models":["claude-*","gpt-5-codex"]}`,
-			`18 Expression {"expression":"push.ai \u003c 100 ||\n'issue' in commits[0].trailers"}`}},
+			`18 Expression {"expression":"push.ai < 100 ||\n'issue' in commits[0].trailers"}`}},
 		"one in TOML":        {"p.toml", "\nname = 'x'\nrule.max_cost_per_prompt = 2\n", []string{`1 x {"max_cost_per_prompt":2}`}},
 		"a TOML array":       {"p.toml", "policy = [\n {name='x', rule={require_receipts=true}}]", []string{`2 x {"require_receipts":true}`}},
 		"one in JSON":        {"p.json", "\n\n{\"name\":\"x\",\n\"rule\":{\"max_ai_percentage\":60.50}}", []string{`3 x {"max_ai_percentage":60.50}`}},

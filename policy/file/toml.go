@@ -163,12 +163,13 @@ func writeJSON(b *bytes.Buffer, value any, depth int) {
 	case float64:
 		b.WriteString(floatJSON(v))
 	default:
-		text, err := json.Marshal(v)
-		if err != nil {
+		enc := json.NewEncoder(b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
 			// No value of TOML does that.
-			text = []byte("null")
+			b.WriteString("null\n")
 		}
-		b.Write(text)
+		b.Truncate(b.Len() - 1)
 	}
 }
 
