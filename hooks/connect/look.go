@@ -109,7 +109,7 @@ func (c *Connector) Look(ctx context.Context, by access.Principal, row store.Con
 		}
 		if lock != nil {
 			defer lock.Release()
-			return c.lookLocked(ctx, lock, by, row, o)
+			return c.lookLocked(ctx, lock, by, row.OrgID, row.ID, o)
 		}
 		o.report("waiting for another look", 0, 0)
 		select {
@@ -120,7 +120,13 @@ func (c *Connector) Look(ctx context.Context, by access.Principal, row store.Con
 	}
 }
 
-func (c *Connector) lookLocked(ctx context.Context, lock *queue.Lock, by access.Principal, row store.Connection, o LookOptions) (Report, error) {
+// lookLocked reads the connection under its lock: it may have changed or ended
+// meanwhile.
+func (c *Connector) lookLocked(ctx context.Context, lock *queue.Lock, by access.Principal, org, id uuid.UUID, o LookOptions) (Report, error) {
+	row, err := c.cfg.DB.Connection(ctx, org, id)
+	if err != nil {
+		return Report{}, err
+	}
 	held, cancel := lock.Hold(ctx)
 	report, err := c.look(held, by, row, o)
 	cancel()
@@ -170,11 +176,13 @@ func (c *Connector) lookAt(ctx context.Context, row store.Connection) error {
 		return err
 	}
 	defer lock.Release()
-	report, err := c.lookLocked(ctx, lock, access.Daemon(row.OrgID), row, LookOptions{})
+	report, err := c.lookLocked(ctx, lock, access.Daemon(row.OrgID), row.OrgID, row.ID, LookOptions{})
 	log := c.cfg.Log.With().Str("forge", row.Forge).Str("owner", row.Owner).Logger()
 	switch {
 	case errors.Is(err, store.ErrUnavailable), ctx.Err() != nil:
 		return errors.Join(err, ctx.Err())
+	case errors.Is(err, store.ErrNotFound):
+		return nil
 	case err != nil:
 		log.Warn().Err(err).Msg("looking at a connection failed")
 	case report.Count(store.RepoAdded) > 0:
