@@ -74,27 +74,30 @@ func (db *DB) SaveConnection(ctx context.Context, by access.Principal, in NewCon
 		case err != nil:
 			return err
 		}
-		sealed, err := tx.sealer.Seal([]byte(in.User+"\x00"+in.Password+"\x00"+in.Token), connectionPurpose(by.Org, found.ID))
-		if err != nil {
-			return err
-		}
-		row, err = collectOne[Connection](ctx, tx, "storing the connection to "+in.Owner, `
-			INSERT INTO forge_connections (id, org_id, forge, api_url, owner, sealed, include, exclude, archived, forks, ssh,
-				webhooks, created_by)
-			VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), coalesce($8::text[], '{}'), $9, $10, $11, $12, $13)
-			ON CONFLICT (id) DO UPDATE
-			SET sealed = excluded.sealed, include = excluded.include, exclude = excluded.exclude,
-			    archived = excluded.archived, forks = excluded.forks, ssh = excluded.ssh, webhooks = excluded.webhooks,
-			    checked_at = NULL, problem = ''
-			RETURNING `+connectionColumns,
-			found.ID, by.Org, in.Forge, in.APIURL, in.Owner, sealed, in.Include, in.Exclude, in.Archived, in.Forks, in.SSH,
-			in.Webhooks, by.Name)
-		if err != nil {
+		if row, err = tx.saveConnection(ctx, by, found.ID, in); err != nil {
 			return err
 		}
 		return tx.auditConnection(ctx, by, row, created)
 	})
 	return row, created, err
+}
+
+func (tx *Tx) saveConnection(ctx context.Context, by access.Principal, id uuid.UUID, in NewConnection) (Connection, error) {
+	sealed, err := tx.sealer.Seal([]byte(in.User+"\x00"+in.Password+"\x00"+in.Token), connectionPurpose(by.Org, id))
+	if err != nil {
+		return Connection{}, err
+	}
+	return collectOne[Connection](ctx, tx, "storing the connection to "+in.Owner, `
+		INSERT INTO forge_connections (id, org_id, forge, api_url, owner, sealed, include, exclude, archived, forks, ssh,
+			webhooks, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), coalesce($8::text[], '{}'), $9, $10, $11, $12, $13)
+		ON CONFLICT (id) DO UPDATE
+		SET sealed = excluded.sealed, include = excluded.include, exclude = excluded.exclude,
+		    archived = excluded.archived, forks = excluded.forks, ssh = excluded.ssh, webhooks = excluded.webhooks,
+		    checked_at = NULL, problem = ''
+		RETURNING `+connectionColumns,
+		id, by.Org, in.Forge, in.APIURL, in.Owner, sealed, in.Include, in.Exclude, in.Archived, in.Forks, in.SSH,
+		in.Webhooks, by.Name)
 }
 
 func (tx *Tx) auditConnection(ctx context.Context, by access.Principal, row Connection, created bool) error {

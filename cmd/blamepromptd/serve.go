@@ -167,12 +167,8 @@ func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error
 	})
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
-		Fetch: fetchJob(ingester, enforcer, logger),
-		Tasks: []queue.Task{
-			{Name: "decisions", Every: dueEvery, Work: enforcer.Due},
-			{Name: connect.StatusTask, Every: statusEvery, Timeout: statusTimeout, Work: connector.PostStatuses},
-			{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
-		},
+		Fetch:       fetchJob(ingester, enforcer, logger),
+		Tasks:       tasks(cfg, enforcer, connector),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -193,6 +189,15 @@ func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error
 	d.server.ErrorLog = log.New(logger.With().Str("part", "http").Logger(), "", 0)
 	d.hooks.ErrorLog = log.New(logger.With().Str("part", "hooks").Logger(), "", 0)
 	return d, nil
+}
+
+// tasks are what is done regularly beside fetches.
+func tasks(cfg *Config, enforcer *enforce.Enforcer, connector *connect.Connector) []queue.Task {
+	return []queue.Task{
+		{Name: "decisions", Every: dueEvery, Work: enforcer.Due},
+		{Name: connect.StatusTask, Every: statusEvery, Timeout: statusTimeout, Work: connector.PostStatuses},
+		{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
+	}
 }
 
 // fetchJob is the body of the queue's fetches. Decisions that waited for what a
