@@ -10,7 +10,9 @@
 //   - the HTTP server: REST API, webhooks, health and metrics, all from package
 //     httpapi, and a second one on a Unix socket for the hooks of this machine;
 //   - the queue of package store/queue, whose workers fetch a repository into
-//     its mirror (notes/mirror) and take its notes in (notes/ingest).
+//     its mirror (notes/mirror) and take its notes in (notes/ingest). Its tasks
+//     judge what is due (hooks/enforce) and keep connections to forges in step
+//     (hooks/connect).
 //
 // A webhook becomes a row and a demand in one transaction; a worker meets the
 // demand; the receipts are in the store and in the API. What no event tells,

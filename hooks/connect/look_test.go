@@ -341,7 +341,7 @@ func TestSelectionOverSSH(t *testing.T) {
 	in.SSH = true
 	report := k.look(t, k.connect(t, in), LookOptions{})
 	// Without a key the rules refuse it.
-	if got := report.Repos[0]; got.Action != Refused || !strings.Contains(got.Reason, "SSH key") {
+	if got := report.Repos[0]; got.Action != Refused || !strings.Contains(got.Reason, "ssh remotes need") {
 		t.Errorf("%+v", got)
 	}
 }
