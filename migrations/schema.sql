@@ -26,6 +26,18 @@ CREATE TYPE public.rollup_delta AS (
 	cache_creation_tokens numeric
 );
 
+CREATE FUNCTION public.prompts_pushed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO pushed_stored
+    SELECT p.org_id, p.prompt_id FROM changed_rows c
+    JOIN pushed_prompts p ON p.org_id = c.org_id AND p.prompt_id = c.prompt_id AND p.summed_usd IS NOT NULL
+    ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.prompts_rollup() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -563,7 +575,26 @@ CREATE TABLE public.pushed_prompts (
     user_email text NOT NULL,
     day date NOT NULL,
     cost_usd numeric NOT NULL,
-    pushed_at timestamp with time zone DEFAULT now() NOT NULL
+    pushed_at timestamp with time zone DEFAULT now() NOT NULL,
+    summed_usd numeric,
+    summed_user_usd numeric,
+    stale boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE public.pushed_spend (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    monthly boolean NOT NULL,
+    day date NOT NULL,
+    cost_usd numeric NOT NULL,
+    CONSTRAINT pushed_spend_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'user'::text])))
+);
+
+CREATE TABLE public.pushed_stored (
+    org_id uuid NOT NULL,
+    prompt_id uuid NOT NULL
 );
 
 CREATE TABLE public.receipt_commits (
@@ -908,6 +939,12 @@ ALTER TABLE ONLY public.pushed_days
 ALTER TABLE ONLY public.pushed_prompts
     ADD CONSTRAINT pushed_prompts_pkey PRIMARY KEY (org_id, prompt_id);
 
+ALTER TABLE ONLY public.pushed_spend
+    ADD CONSTRAINT pushed_spend_pkey PRIMARY KEY (org_id, dimension, repo_id, key, monthly, day);
+
+ALTER TABLE ONLY public.pushed_stored
+    ADD CONSTRAINT pushed_stored_pkey PRIMARY KEY (org_id, prompt_id);
+
 ALTER TABLE ONLY public.receipt_commits
     ADD CONSTRAINT receipt_commits_pkey PRIMARY KEY (org_id, receipt_id, repo_id, ref, commit, blob);
 
@@ -1003,9 +1040,7 @@ CREATE INDEX pushed_commits_decision ON public.pushed_commits USING btree (org_i
 
 CREATE INDEX pushed_commits_patch ON public.pushed_commits USING btree (org_id, repo_id, patch_id) WHERE (patch_id <> ''::text);
 
-CREATE INDEX pushed_prompts_age ON public.pushed_prompts USING btree (pushed_at);
-
-CREATE INDEX pushed_prompts_day ON public.pushed_prompts USING btree (org_id, day);
+CREATE INDEX pushed_prompts_loose ON public.pushed_prompts USING btree (org_id, day) WHERE ((summed_usd IS NULL) OR stale);
 
 CREATE INDEX receipt_commits_commit ON public.receipt_commits USING btree (org_id, commit);
 
@@ -1068,6 +1103,12 @@ CREATE INDEX waivers_policy ON public.waivers USING btree (org_id, policy_id, ex
 CREATE INDEX webhook_deliveries_time ON public.webhook_deliveries USING btree (org_id, received_at DESC);
 
 CREATE INDEX webhook_secrets_org ON public.webhook_secrets USING btree (org_id, forge);
+
+CREATE TRIGGER prompts_pushed_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
+
+CREATE TRIGGER prompts_pushed_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
+
+CREATE TRIGGER prompts_pushed_update AFTER UPDATE ON public.prompts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
 
 CREATE TRIGGER prompts_rollup_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_rollup();
 

@@ -16,13 +16,17 @@ import (
 // judgeTries is how often a judgement begins anew after a deadlock.
 const judgeTries = 4
 
+// beginJudging begins with the settings of short queries: starting parallel
+// workers and compiling take longer than they do.
+const beginJudging = `BEGIN; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off`
+
 // Judge is InTx for what judges pushes: where the transaction met a deadlock,
 // and so had no effect, fn runs again. Fn must not keep anything of a run that
 // failed.
 func (db *DB) Judge(ctx context.Context, fn func(*Tx) error) error {
 	var err error
 	for range judgeTries {
-		err = db.InTx(ctx, fn)
+		err = db.inTx(ctx, pgx.TxOptions{BeginQuery: beginJudging}, fn)
 		if !errors.Is(err, ErrMoved) || ctx.Err() != nil {
 			return err
 		}

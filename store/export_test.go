@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -83,4 +84,9 @@ func ExplainDecisions(ctx context.Context, db *DB, org uuid.UUID, f DecisionFilt
 		return err
 	})
 	return plan, err
+}
+
+// SumPushedPrompts is DB.SumPushedPrompts for prompts of any age.
+func SumPushedPrompts(ctx context.Context, db *DB, age time.Duration, limit int) (int, error) {
+	return db.sumPushedPrompts(ctx, age, limit)
 }

@@ -148,19 +148,23 @@ func (c *cells) spans() (firsts, ends []time.Time) {
 // sqlSpent reads sums and counted prompts in one statement, and so from one
 // snapshot.
 //
-// What a pushed prompt adds is what its stored report does not hold yet. Where
-// the stored one names nobody, the pusher's account still holds all of it.
+// A pushed prompt adds what its stored report does not hold yet; where the
+// stored one names nobody, the pusher's account still holds all of it. Most are
+// summed up. Loose are those that are not, or whose part in the sums is old.
 const sqlSpent = `
 	WITH cells AS (
 		SELECT * FROM unnest($2::int[], $3::text[], $4::uuid[], $5::text[], $6::date[], $7::date[], $8::boolean[])
 			AS c (account, dimension, repo_id, key, first, past, monthly)
-	), pushed AS MATERIALIZED (
-		SELECT p.repo_id, p.user_email, p.day, sum(greatest(p.cost_usd - coalesce(s.cost_usd, 0), 0)) AS unstored,
-		       sum(CASE WHEN s.user_email = '' THEN p.cost_usd ELSE greatest(p.cost_usd - coalesce(s.cost_usd, 0), 0) END) AS theirs
-		FROM unnest($9::date[], $10::date[]) AS w (first, past)
-		JOIN pushed_prompts p ON p.org_id = $1 AND p.day >= w.first AND p.day < w.past
-		-- One probe of the key each, however many the planner expects.
-		LEFT JOIN LATERAL (SELECT s.cost_usd, s.user_email FROM prompts s WHERE s.org_id = $1 AND s.prompt_id = p.prompt_id OFFSET 0) s ON true
+	), loose AS MATERIALIZED (
+		SELECT p.repo_id, p.user_email, p.day, sum(f.unstored - coalesce(p.summed_usd, 0)) AS unstored,
+		       sum(f.theirs - coalesce(p.summed_user_usd, 0)) AS theirs
+		FROM (SELECT p.* FROM unnest($9::date[], $10::date[]) AS w (first, past)
+		      JOIN pushed_prompts p ON p.org_id = $1 AND p.day >= w.first AND p.day < w.past AND (p.summed_usd IS NULL OR p.stale)
+		      UNION ALL
+		      SELECT p.* FROM pushed_stored t
+		      JOIN pushed_prompts p ON p.org_id = $1 AND p.prompt_id = t.prompt_id AND p.summed_usd IS NOT NULL AND NOT p.stale
+		      WHERE t.org_id = $1) p,
+		LATERAL (` + pushedPart + `) f
 		GROUP BY 1, 2, 3
 	), parts AS (
 		SELECT c.account, r.cost_usd FROM cells c
@@ -173,11 +177,15 @@ const sqlSpent = `
 		                    AND r.day = c.first
 		WHERE c.monthly
 		UNION ALL
+		SELECT c.account, s.cost_usd FROM cells c
+		JOIN pushed_spend s ON s.org_id = $1 AND s.dimension = c.dimension AND s.repo_id = c.repo_id AND s.key = c.key
+		                   AND s.monthly = c.monthly AND s.day = c.first
+		UNION ALL
 		SELECT c.account, p.unstored FROM cells c
-		JOIN pushed p ON p.day >= c.first AND p.day < c.past AND (c.repo_id = $11 OR c.repo_id = p.repo_id)
+		JOIN loose p ON p.day >= c.first AND p.day < c.past AND (c.repo_id = $11 OR c.repo_id = p.repo_id)
 		WHERE c.dimension = 'all'
 		UNION ALL
-		SELECT c.account, p.theirs FROM cells c JOIN pushed p ON p.day >= c.first AND p.day < c.past AND p.user_email = c.key
+		SELECT c.account, p.theirs FROM cells c JOIN loose p ON p.day >= c.first AND p.day < c.past AND p.user_email = c.key
 		WHERE c.dimension = 'user'
 	)
 	SELECT account, NULL::uuid AS prompt, trim_scale(sum(cost_usd))::text AS usd FROM parts GROUP BY account
@@ -187,6 +195,16 @@ const sqlSpent = `
 	LEFT JOIN LATERAL (SELECT s.cost_usd FROM prompts s WHERE s.org_id = $1 AND s.prompt_id = a.id OFFSET 0) s ON true
 	LEFT JOIN LATERAL (SELECT p.cost_usd FROM pushed_prompts p WHERE p.org_id = $1 AND p.prompt_id = a.id OFFSET 0) p ON true
 	WHERE s.cost_usd IS NOT NULL OR p.cost_usd IS NOT NULL`
+
+// pushedPart is what a pushed prompt p adds to what is stored: for all accounts
+// but the user's, and for that. The stored prompt is one probe of a key, however
+// many the planner expects.
+const pushedPart = `
+	SELECT greatest(p.cost_usd - coalesce(s.cost_usd, 0), 0) AS unstored,
+	       CASE WHEN s.user_email = '' THEN p.cost_usd ELSE greatest(p.cost_usd - coalesce(s.cost_usd, 0), 0) END AS theirs
+	FROM (VALUES (1)) AS one
+	LEFT JOIN LATERAL (SELECT s.cost_usd, s.user_email FROM prompts s
+	                   WHERE s.org_id = p.org_id AND s.prompt_id = p.prompt_id OFFSET 0) s ON true`
 
 func spent(ctx context.Context, q querier, ask TotalsQuestion) ([]push.Spent, map[uuid.UUID]push.Decimal, error) {
 	if len(ask.Needs.Accounts) == 0 {

@@ -81,7 +81,11 @@ type Tx struct {
 // InTx runs fn in a transaction: committed if fn returns nil, else rolled
 // back, also when ctx has ended meanwhile.
 func (db *DB) InTx(ctx context.Context, fn func(*Tx) error) error {
-	tx, err := db.pool.Begin(ctx)
+	return db.inTx(ctx, pgx.TxOptions{}, fn)
+}
+
+func (db *DB) inTx(ctx context.Context, options pgx.TxOptions, fn func(*Tx) error) error {
+	tx, err := db.pool.BeginTx(ctx, options)
 	if err != nil {
 		return translate(err, "beginning a transaction")
 	}

@@ -34,9 +34,9 @@ func (e *Enforcer) Reconsider(ctx context.Context, org, repo uuid.UUID, event st
 }
 
 // Due settles what no call tells of: it judges decisions whose time for
-// receipts is over, those that newer notes, waivers, reviews or policies concern,
-// and forgets pushed prompts that are stored by now. It is to be run regularly,
-// by one daemon or by several.
+// receipts is over and those that newer notes, waivers, reviews or policies
+// concern, and sums up what pushes cost. It is to be run regularly, by one daemon
+// or by several.
 //
 // A decision that is due is judged on a fetch that began after it was due, so
 // that nobody is held because the daemon had not looked.
@@ -49,7 +49,7 @@ func (e *Enforcer) Due(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.rejudgeAll(ctx, append(due, stale...)), e.prune(ctx))
+	return errors.Join(e.rejudgeAll(ctx, append(due, stale...)), e.sum(ctx))
 }
 
 // due lists the decisions that can be judged now, and demands fetches for those
@@ -82,13 +82,14 @@ func (e *Enforcer) demand(ctx context.Context, d store.WaitingRef) error {
 	})
 }
 
-// pruneBatch bounds one statement of prune.
-const pruneBatch = 5000
+// sumBatch bounds one statement of sum.
+const sumBatch = 5000
 
-func (e *Enforcer) prune(ctx context.Context) error {
+// sum keeps reading totals short.
+func (e *Enforcer) sum(ctx context.Context) error {
 	for {
-		n, err := e.cfg.DB.PrunePushedPrompts(ctx, pruneBatch)
-		if err != nil || n < pruneBatch {
+		n, err := e.cfg.DB.SumPushedPrompts(ctx, sumBatch)
+		if err != nil || n < sumBatch {
 			return err
 		}
 	}
