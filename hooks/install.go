@@ -333,7 +333,9 @@ func (i *installation) unless(change func() error) error {
 const marker = "# Written by BlamePrompt Enterprise; blamepromptd hooks uninstall removes it."
 
 // script is the file for one hook. Input is passed on unread where nothing is
-// chained; else it is held, as every hook must see all of it.
+// chained; else it is held, as every hook must see all of it. git calls a hook
+// by a path with a slash. Each program that the script would start is one that
+// every push waits for.
 func (i *installation) script(name string, command []string) []byte {
 	quotedCommand := make([]string, len(command))
 	for n, word := range command {
@@ -353,7 +355,7 @@ func (i *installation) script(name string, command []string) []byte {
 		fmt.Fprintf(&s, "[ -n \"$program\" ] || exit %d\nexec %s\n", status, ours)
 		return []byte(s.String())
 	}
-	s.WriteString("chained=$(dirname \"$0\")/" + name + ".chained\n")
+	s.WriteString("chained=${0%/*}/" + name + ".chained\n")
 	fmt.Fprintf(&s, "if [ ! -x \"$chained\" ]; then\n\t[ -n \"$program\" ] || exit %d\n\texec %s\nfi\n", status, ours)
 	s.WriteString("updates=$(cat)\n")
 	s.WriteString("printf '%s\\n' \"$updates\" | \"$chained\" \"$@\"" + chainEnd(name) + "\n")

@@ -22,6 +22,9 @@ const (
 // readBodies reads and parses the notes that were found: those of the newest
 // commits first, where there are too many.
 func (c *collection) readBodies(w *noteWalk) error {
+	if len(w.found) == 0 {
+		return nil
+	}
 	slices.SortStableFunc(w.found, func(a, b noteBlob) int { return c.index[a.commit] - c.index[b.commit] })
 	if len(w.found) > c.limits.Notes {
 		w.found, w.cut = w.found[:c.limits.Notes], true

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
@@ -84,11 +86,7 @@ func (s *server) identifyPeer(p peer, op *operation, r *http.Request) (*http.Req
 	if name == "" {
 		name = defaultOrg
 	}
-	var org store.Org
-	err := store.ErrNotFound
-	if utf8.ValidString(name) && !strings.ContainsRune(name, 0) {
-		org, err = s.cfg.DB.OrgByName(r.Context(), name)
-	}
+	org, err := s.orgNamed(r.Context(), name)
 	if errors.Is(err, store.ErrNotFound) {
 		return r, respond.InvalidField("org", "must be the name of an organisation")
 	}
@@ -96,8 +94,24 @@ func (s *server) identifyPeer(p peer, op *operation, r *http.Request) (*http.Req
 		return r, err
 	}
 	exchange := respond.ExchangeOf(r.Context())
-	by := access.Principal{Org: org.ID, Name: fmt.Sprintf("hook:uid=%d", p.uid), Scopes: []access.Scope{access.Hook},
+	by := access.Principal{Org: org, Name: fmt.Sprintf("hook:uid=%d", p.uid), Scopes: []access.Scope{access.Hook},
 		RequestID: exchange.RequestID}
 	exchange.Principal = by.Name
 	return r.WithContext(auth.With(r.Context(), by)), op.need.check(by)
+}
+
+// orgNamed finds an organisation. Names are for ever: what was found once is
+// not looked up again, since every push asks.
+func (s *server) orgNamed(ctx context.Context, name string) (uuid.UUID, error) {
+	if id, ok := s.orgIDs.Load(name); ok {
+		return id.(uuid.UUID), nil
+	}
+	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+		return uuid.Nil, store.ErrNotFound
+	}
+	org, err := s.cfg.DB.OrgByName(ctx, name)
+	if err == nil {
+		s.orgIDs.Store(name, org.ID)
+	}
+	return org.ID, err
 }

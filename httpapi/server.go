@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -92,6 +93,8 @@ type server struct {
 	bodies  *semaphore.Weighted
 	// backtests lets one run at a time.
 	backtests *semaphore.Weighted
+	// orgIDs are those of organisations by name that hooks have named.
+	orgIDs sync.Map
 }
 
 var _ StrictServerInterface = (*server)(nil)
