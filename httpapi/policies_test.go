@@ -150,6 +150,9 @@ func TestPoliciesAreListed(t *testing.T) {
 	if w.get(w.read, "/api/v1/policies/a").want(200).into(&newer); string(newer.Rule) != `{"max_fun":1}` || newer.Action != "block" {
 		t.Errorf("a policy of a newer program is shown as %+v", newer)
 	}
+	if p := w.post(w.admin, "/api/v1/policies/a/enable", nil).want(400).problem(); p.fields() != "rule" {
+		t.Errorf("a policy of a newer program is switched on: %+v", p)
+	}
 	w.do(call{method: "PUT", path: "/api/v1/policies/a", key: w.admin, body: `{"name":"a","rule":{"require_receipts":true}}`}).want(200)
 	if p := w.post(w.admin, "/api/v1/policies", `{"name":"a","rule":{"require_receipts":true}}`).want(409).problem(); p.Code != "exists" {
 		t.Errorf("a name that is taken: %+v", p)

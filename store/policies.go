@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -137,16 +139,40 @@ func (db *DB) EnablePolicy(ctx context.Context, by access.Principal, id uuid.UUI
 		if err != nil {
 			return false, err
 		}
-		doc, err := old.Parse()
-		if err != nil {
-			return false, err
+		if version != 0 && version != old.Version {
+			return false, moved(old, version)
 		}
-		doc.Enabled = enabled
-		var change PolicyChange
-		out, change, err = tx.replacePolicy(ctx, by, old, version, doc)
-		return change != PolicyUnchanged, err
+		if out = old; old.Enabled == enabled {
+			return false, nil
+		}
+		out, err = tx.switchPolicy(ctx, by, old, enabled)
+		return true, err
 	})
 	return out, err
+}
+
+// switchPolicy works on the document as it is, so that also a policy that this
+// program cannot judge by can be switched off, though not on.
+func (tx *Tx) switchPolicy(ctx context.Context, by access.Principal, old Policy, enabled bool) (Policy, error) {
+	change := PolicyDisabled
+	if enabled {
+		change = PolicyEnabled
+		if _, err := old.Parse(); err != nil {
+			return Policy{}, &InvalidError{"rule", "cannot be judged by with this version of the program"}
+		}
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(old.Document, &members); err != nil {
+		return Policy{}, fmt.Errorf("reading policy %s: %w", old.ID, err)
+	}
+	members["enabled"] = json.RawMessage(strconv.FormatBool(enabled))
+	var document bytes.Buffer
+	enc := json.NewEncoder(&document)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(members); err != nil {
+		return Policy{}, fmt.Errorf("writing policy %s: %w", old.ID, err)
+	}
+	return tx.writePolicy(ctx, by, old, old.Name, enabled, bytes.TrimSpace(document.Bytes()), change)
 }
 
 // RemovePolicy takes a policy away for good; its versions stay readable by its
@@ -288,13 +314,20 @@ func (tx *Tx) replacePolicy(ctx context.Context, by access.Principal, old Policy
 	if change == PolicyUnchanged {
 		return old, PolicyUnchanged, nil
 	}
+	row, err := tx.writePolicy(ctx, by, old, doc.Name, doc.Enabled, document, change)
+	return row, change, err
+}
+
+// writePolicy makes the next version of a policy.
+func (tx *Tx) writePolicy(ctx context.Context, by access.Principal, old Policy, name string, enabled bool, document []byte,
+	change PolicyChange) (Policy, error) {
 	row, err := collectOne[Policy](ctx, tx, "changing policy "+old.Name, `
 		UPDATE policies SET name = $3, version = version + 1, enabled = $4, document = $5, updated_at = now()
-		WHERE org_id = $1 AND id = $2 RETURNING `+policyColumns, by.Org, old.ID, doc.Name, doc.Enabled, document)
+		WHERE org_id = $1 AND id = $2 RETURNING `+policyColumns, by.Org, old.ID, name, enabled, document)
 	if err != nil {
-		return Policy{}, PolicyUnchanged, err
+		return Policy{}, err
 	}
-	return row, change, tx.recordVersion(ctx, by, row, change)
+	return row, tx.recordVersion(ctx, by, row, change)
 }
 
 func moved(p Policy, want int) error {
@@ -345,7 +378,7 @@ func changeOf(old Policy, doc policy.Policy) PolicyChange {
 func (tx *Tx) recordVersion(ctx context.Context, by access.Principal, p Policy, change PolicyChange) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO policy_versions (org_id, policy_id, version, document, change, author)
-		VALUES ($1, $2, $3, $4, $5, $6)`, by.Org, p.ID, p.Version, p.Document, change, actor(by))
+		VALUES ($1, $2, $3, $4, $5, $6)`, by.Org, p.ID, p.Version, []byte(p.Document), change, actor(by))
 	if err != nil {
 		return translate(err, "recording version %d of policy %s", p.Version, p.Name)
 	}

@@ -178,6 +178,30 @@ func TestPoliciesOfAnotherOrganisationAreOutOfReach(t *testing.T) {
 	}
 }
 
+func TestAPolicyOfANewerProgramCanBeSwitchedOff(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), storetest.Open(t)
+	by := access.CLI(storetest.MustOrg(t, db, "acme").ID)
+	p, err := db.CreatePolicy(ctx, by, budget(t, "Budget", 50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Pool().Exec(ctx, `UPDATE policies SET document = '{"name":"Budget","rule":{"max_fun":1},"action":"block","enabled":true}'`); err != nil {
+		t.Fatal(err)
+	}
+	off, err := db.EnablePolicy(ctx, by, p.ID, 1, false)
+	if err != nil || off.Enabled || off.Version != 2 || string(off.Outline().Rule) != `{"max_fun":1}` || off.Outline().Action != policy.Block {
+		t.Errorf("switched off %+v, %v", off, err)
+	}
+	var invalid *store.InvalidError
+	if _, err := db.EnablePolicy(ctx, by, p.ID, 0, true); !errors.As(err, &invalid) {
+		t.Errorf("switched on: %v", err)
+	}
+	if back, _, err := db.UpdatePolicy(ctx, by, p.ID, 2, budget(t, "Budget", 50)); err != nil || back.Version != 3 {
+		t.Errorf("replaced %+v, %v", back, err)
+	}
+}
+
 func TestPoliciesThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), storetest.Open(t)
