@@ -61,7 +61,7 @@ func (db *DB) DueDecisions(ctx context.Context, at *time.Time) ([]DueDecision, e
 
 // fetchedSince is whether a fetch of r that began when d was due has succeeded,
 // or none can be made.
-const fetchedSince = `(d.due_at IS NULL OR r.remote_url IS NULL OR r.removed_at IS NOT NULL
+const fetchedSince = `(d.due_at IS NULL OR r.id IS NULL OR NOT (` + fetched + `)
 	OR coalesce(r.fetch_failures = 0 AND r.fetch_started_at >= d.due_at AND r.fetched_at >= r.fetch_started_at, false))`
 
 // factMargin is how long the transaction may have taken that wrote a fact.

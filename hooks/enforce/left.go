@@ -37,10 +37,11 @@ func (l leaving) takes(h store.Hold) bool {
 	return slices.Contains(l.deleted, h.Ref) || contains(l.commits, h.Commits)
 }
 
-// reported is how far back the push of a report is looked for.
+// How far back the push of a report, and pushes that nobody reported, are looked
+// for.
 const (
 	reported      = time.Hour
-	reportedLimit = 100
+	reportedLimit = 50
 	leftLimit     = 200
 )
 
@@ -78,9 +79,10 @@ func demand(p *hooks.Push) queue.Demand {
 }
 
 // leftNow finds the decisions on the push that a repository reports, as far as
-// it took something away.
+// it took something away. A report says of a ref where it was and is, and not
+// whether that was by force.
 func leftNow(ctx context.Context, tx *store.Tx, org uuid.UUID, to store.PushTarget, refs []hooks.Ref) ([]leaving, error) {
-	if !slices.ContainsFunc(refs, func(r hooks.Ref) bool { return r.Forced || r.Kind == push.Force || r.New.IsZero() }) {
+	if !slices.ContainsFunc(refs, func(r hooks.Ref) bool { return r.Kind != push.Notes && !r.Old.IsZero() }) {
 		return nil, nil
 	}
 	pushes, err := tx.AcceptedPushes(ctx, org, to.RepoID, uuid.Nil, reportedLimit)

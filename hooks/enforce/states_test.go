@@ -187,9 +187,21 @@ func (s *scene) arrives(p hooks.Push) {
 	if a := s.decide(as(bob, p)); a.Refused() {
 		s.t.Fatalf("refused:\n%s", a.Text(hooks.Git))
 	}
-	if err := s.Received(context.Background(), s.by, repoName, p); err != nil {
+	if err := s.Received(context.Background(), s.by, repoName, reported(p)); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// reported is what post-receive tells of a push: where its refs were and are.
+func reported(p hooks.Push) hooks.Push {
+	p.Commits, p.Notes, p.Refs = nil, nil, slices.Clone(p.Refs)
+	for i, ref := range p.Refs {
+		p.Refs[i] = hooks.Ref{Name: ref.Name, Old: ref.Old, New: ref.New, Kind: ref.Kind}
+		if ref.Kind == push.Force {
+			p.Refs[i].Kind = push.Update
+		}
+	}
+	return p
 }
 
 // in brings a scene into a state.
