@@ -66,17 +66,18 @@ func TestGatewayNeedsWhatItForwardsTo(t *testing.T) {
 		}
 	}
 	alone := storetest.MustRepo(t, db, org, "alone", "")
-	for _, gateway := range []store.Gateway{store.GatewayForwarding, "on", ""} {
-		if _, err := db.SetGateway(ctx, by, alone.ID, gateway, nil); !errors.As(err, &invalid) {
+	for _, gateway := range []store.Gateway{store.GatewayForwarding, "on"} {
+		if _, err := db.UpdateRepo(ctx, by, alone.ID, store.RepoSettings{Gateway: gateway}); !errors.As(err, &invalid) {
 			t.Errorf("gateway %q without a remote: %v, want it refused", gateway, err)
 		}
 	}
 	no := false
 	remote := storetest.MustRepo(t, db, org, "remote", "https://example.com/remote.git")
-	if set, err := db.SetGateway(ctx, by, remote.ID, store.GatewayForwarding, &no); err != nil || set.Gateway != store.GatewayForwarding || set.ForwardNotes {
+	forwarding := store.RepoSettings{Gateway: store.GatewayForwarding, ForwardNotes: &no}
+	if set, err := db.UpdateRepo(ctx, by, remote.ID, forwarding); err != nil || set.Gateway != store.GatewayForwarding || set.ForwardNotes {
 		t.Errorf("set %+v, %v", set, err)
 	}
-	if set, err := db.SetGateway(ctx, by, remote.ID, store.GatewayOff, nil); err != nil || set.Gateway != store.GatewayOff || set.ForwardNotes {
+	if set, err := db.UpdateRepo(ctx, by, remote.ID, store.RepoSettings{Gateway: store.GatewayOff}); err != nil || set.Gateway != store.GatewayOff || set.ForwardNotes {
 		t.Errorf("set %+v, %v", set, err)
 	}
 }

@@ -23,12 +23,14 @@ const (
 	ReceiptsSamePush = "same-push"
 )
 
-// RepoSettings change how pushes to a repository are judged; nil and "" keep
-// what is there.
+// RepoSettings change how pushes to a repository are judged and served; nil and
+// "" keep what is there.
 type RepoSettings struct {
-	Mode        string
-	ReceiptMode string
-	Grace       *time.Duration
+	Mode         string
+	ReceiptMode  string
+	Grace        *time.Duration
+	Gateway      Gateway
+	ForwardNotes *bool
 }
 
 // MaxGrace is the longest time for which receipts may be late.
@@ -49,13 +51,18 @@ func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID,
 	err := db.InTx(ctx, func(tx *Tx) (err error) {
 		repo, err = collectOne[Repo](ctx, tx, "changing repository "+id.String(), `
 			UPDATE repos SET mode = coalesce(nullif($3, ''), mode), receipt_mode = coalesce(nullif($4, ''), receipt_mode),
-				grace_seconds = coalesce($5, grace_seconds)
-			WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, by.Org, id, in.Mode, in.ReceiptMode, grace)
+				grace_seconds = coalesce($5, grace_seconds), gateway = coalesce(nullif($6, ''), gateway),
+				forward_notes = coalesce($7, forward_notes)
+			WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, by.Org, id, in.Mode, in.ReceiptMode, grace, in.Gateway, in.ForwardNotes)
 		if err != nil {
 			return err
 		}
+		if in.Gateway == GatewayForwarding && repo.RemoteURL == nil {
+			return &InvalidError{"gateway", "a forwarding repository needs a remote, and this one has none"}
+		}
 		return tx.Audit(ctx, by, "repo.update", repo.Name, map[string]any{
-			"mode": repo.Mode, "receipt_mode": repo.ReceiptMode, "grace_seconds": repo.GraceSeconds})
+			"mode": repo.Mode, "receipt_mode": repo.ReceiptMode, "grace_seconds": repo.GraceSeconds,
+			"gateway": repo.Gateway, "forward_notes": repo.ForwardNotes})
 	})
 	return repo, err
 }
@@ -68,6 +75,8 @@ func (in RepoSettings) check() error {
 		return &InvalidError{"receipt_mode", "use deferred, wait or same-push"}
 	case in.Grace != nil && (*in.Grace < 0 || *in.Grace > MaxGrace || *in.Grace%time.Second != 0):
 		return &InvalidError{"grace", "use whole seconds from 0 to 168h"}
+	case in.Gateway != "" && !in.Gateway.known():
+		return &InvalidError{"gateway", "use off, hosted or forwarding"}
 	}
 	return nil
 }

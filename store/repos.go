@@ -143,7 +143,7 @@ func (in *NewRepo) checkGateway() error {
 	}
 	switch {
 	case !in.Gateway.known():
-		return &InvalidError{"gateway", "give off, hosted or forwarding"}
+		return &InvalidError{"gateway", "use off, hosted or forwarding"}
 	case in.Gateway == GatewayHosted && in.RemoteURL != "":
 		return &InvalidError{"gateway", "a hosted repository is kept here: leave its URL out, or give forwarding"}
 	case in.Gateway == GatewayForwarding && in.RemoteURL == "":

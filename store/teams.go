@@ -33,17 +33,23 @@ func (db *DB) Teams(ctx context.Context, org uuid.UUID) ([]Team, error) {
 		FROM teams t WHERE t.org_id = $1 ORDER BY t.name`, org)
 }
 
-// TeamEmails returns the lower-case addresses of a team's members by the
-// team's name or id. ErrNotFound if there is no such team.
-func (db *DB) TeamEmails(ctx context.Context, org uuid.UUID, nameOrID string) ([]string, error) {
+// TeamID finds a team by name or id. ErrNotFound if there is none.
+func (db *DB) TeamID(ctx context.Context, org uuid.UUID, nameOrID string) (uuid.UUID, error) {
 	id, _ := uuid.Parse(nameOrID)
 	team, err := collectOne[struct{ ID uuid.UUID }](ctx, db.pool, "finding team "+nameOrID, `
 		SELECT id FROM teams WHERE org_id = $1 AND (id = $2 OR name = $3) ORDER BY id = $2 DESC LIMIT 1`, org, id, nameOrID)
+	return team.ID, err
+}
+
+// TeamEmails returns the lower-case addresses of a team's members by the
+// team's name or id. ErrNotFound if there is no such team.
+func (db *DB) TeamEmails(ctx context.Context, org uuid.UUID, nameOrID string) ([]string, error) {
+	team, err := db.TeamID(ctx, org, nameOrID)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := db.pool.Query(ctx, `SELECT email FROM team_members WHERE org_id = $1 AND team_id = $2 ORDER BY email`,
-		org, team.ID)
+		org, team)
 	if err != nil {
 		return nil, translate(err, "listing the members of a team")
 	}

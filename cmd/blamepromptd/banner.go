@@ -9,6 +9,8 @@ import (
 type greeting struct {
 	Version string `json:"version"`
 	API     string `json:"api"`
+	// SSH is the address of the gateway, empty for none.
+	SSH     string `json:"ssh,omitempty"`
 	DataDir string `json:"data_dir"`
 	// PostgreSQL is the version of the private one, empty for another one.
 	PostgreSQL string `json:"postgresql,omitempty"`
@@ -19,6 +21,9 @@ type greeting struct {
 // greet says where the daemon is to be found, and what its first key is.
 func (a *app) greet(cfg *Config, database *database, adminKey string) error {
 	g := greeting{Version: buildVersion().Version, API: cfg.publicURL(), DataDir: cfg.DataDir, AdminKey: adminKey}
+	if cfg.SSHAddr != off {
+		g.SSH = cfg.SSHAddr
+	}
 	if database.cluster != nil {
 		g.PostgreSQL = database.cluster.Version()
 	}
@@ -36,6 +41,9 @@ func (g greeting) text() string {
 	fmt.Fprintf(&b, "BlamePrompt Enterprise %s\n\n", g.Version)
 	line := func(name, value string) { fmt.Fprintf(&b, "  %-10s %s\n", name, value) }
 	line("API", g.API+"/api/v1")
+	if g.SSH != "" {
+		line("SSH", "ssh://git@"+g.SSH)
+	}
 	line("Data", g.DataDir)
 	if g.PostgreSQL != "" {
 		line("Database", "PostgreSQL "+g.PostgreSQL+", private, in the data directory")

@@ -30,13 +30,20 @@ type Config struct {
 	QueuePollOnly    bool   `toml:"queue_poll_only" default:"false" doc:"Do without LISTEN/NOTIFY, for poolers that cannot pass it on. Sessions must stay whole in any case."`
 
 	HTTPAddr  string `toml:"http_addr" default:"127.0.0.1:8780" doc:"Address of API and webhooks."`
-	SSHAddr   string `toml:"ssh_addr" default:"127.0.0.1:2222" doc:"Address kept for the SSH gateway, which this version does not open yet."`
+	SSHAddr   string `toml:"ssh_addr" default:"127.0.0.1:2222" doc:"Address of the SSH gateway, or off for none."`
 	PublicURL string `toml:"public_url" doc:"URL under which people and forges reach http_addr. Unset: http:// and http_addr."`
 
 	HookSocket      string `toml:"hook_socket" doc:"Unix socket on which the hooks of this machine ask, or off for none. Unset: hook.sock in the data directory."`
 	HookSocketMode  string `toml:"hook_socket_mode" default:"0600" doc:"Permissions of hook_socket. Who may write to it may have pushes judged for any organisation."`
 	HookSocketGroup string `toml:"hook_socket_group" doc:"Group of hook_socket, by name or number; with 0660 its members may ask: the accounts that git runs as."`
 	HookProgram     string `toml:"hook_program" doc:"The program blameprompt-hook, for hooks install and the gateway. Unset: beside blamepromptd, else on PATH."`
+
+	SSHHostKeyFile     string   `toml:"ssh_host_key_file" doc:"Private key by which clients know the gateway; made if missing. Unset: ssh_host_key in the data directory."`
+	SSHIdleTimeout     Duration `toml:"ssh_idle_timeout" default:"10m" doc:"After how long a connection to the gateway ends on which nothing moves."`
+	SSHSessionTimeout  Duration `toml:"ssh_session_timeout" default:"2h" doc:"How long a connection to the gateway may last."`
+	SSHUserSessions    int      `toml:"ssh_user_sessions" default:"50" doc:"Sessions that a user may have at the gateway at a time."`
+	SSHAddrConnections int      `toml:"ssh_address_connections" default:"100" doc:"Connections that an address may have to the gateway at a time."`
+	SSHMaxPush         int      `toml:"ssh_max_push" default:"4096" doc:"Largest push through the gateway, in MiB."`
 
 	LogLevel  string `toml:"log_level" default:"info" doc:"debug, info, warn or error."`
 	LogFormat string `toml:"log_format" default:"auto" doc:"json, console, or auto: console on a terminal."`
@@ -80,7 +87,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 func (c *Config) check() error {
 	return errors.Join(
 		checkAddr("http_addr", c.HTTPAddr),
-		checkAddr("ssh_addr", c.SSHAddr),
+		checkSSH(c),
 		checkPublicURL(c.PublicURL),
 		checkHookSocket(c),
 		checkDatabaseURL(c.DatabaseURL),
@@ -106,6 +113,25 @@ func checkAddr(key, addr string) error {
 		return fmt.Errorf("%s: %q is not an address such as 127.0.0.1:8780 or :8780", key, addr)
 	}
 	return nil
+}
+
+// off is the address or socket that is not opened.
+const off = "off"
+
+func checkSSH(c *Config) error {
+	if c.SSHAddr != off {
+		if err := checkAddr("ssh_addr", c.SSHAddr); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		checkAbsolute("ssh_host_key_file", c.SSHHostKeyFile),
+		checkPositive("ssh_idle_timeout", c.SSHIdleTimeout),
+		checkPositive("ssh_session_timeout", c.SSHSessionTimeout),
+		checkRange("ssh_user_sessions", c.SSHUserSessions, 1, 10_000),
+		checkRange("ssh_address_connections", c.SSHAddrConnections, 1, 100_000),
+		checkRange("ssh_max_push", c.SSHMaxPush, 1, 1<<20),
+	)
 }
 
 func checkPublicURL(text string) error {
@@ -135,7 +161,7 @@ func checkHookSocket(c *Config) error {
 	if _, err := socketMode(c.HookSocketMode); err != nil {
 		return fmt.Errorf("hook_socket_mode: %w", err)
 	}
-	if c.HookSocket == socketOff {
+	if c.HookSocket == off {
 		return checkAbsolute("hook_program", c.HookProgram)
 	}
 	return errors.Join(checkAbsolute("hook_socket", c.HookSocket), checkAbsolute("hook_program", c.HookProgram))
@@ -195,20 +221,25 @@ func (c *Config) publicURL() string {
 // The places in the data directory.
 func (c *Config) mirrorRoot() string  { return filepath.Join(c.DataDir, "mirrors") }
 func (c *Config) postgresDir() string { return filepath.Join(c.DataDir, "postgres") }
+func (c *Config) gatewayRoot() string { return filepath.Join(c.DataDir, "gateway") }
 func (c *Config) runningFile() string { return filepath.Join(c.DataDir, "daemon.json") }
-
-// socketOff is the hook_socket that is none.
-const socketOff = "off"
 
 // hookSocket is the path of the hooks' socket, empty for none.
 func (c *Config) hookSocket() string {
 	switch c.HookSocket {
 	case "":
 		return filepath.Join(c.DataDir, "hook.sock")
-	case socketOff:
+	case off:
 		return ""
 	}
 	return c.HookSocket
+}
+
+func (c *Config) hostKeyFile() string {
+	if c.SSHHostKeyFile != "" {
+		return c.SSHHostKeyFile
+	}
+	return filepath.Join(c.DataDir, "ssh_host_key")
 }
 
 func (c *Config) sealKeyFile() string {

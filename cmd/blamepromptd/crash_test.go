@@ -65,7 +65,7 @@ func begin(t testing.TB, dir, dsn, root string, env ...string) *instance {
 	}
 	p := &instance{t: t, dir: dir, cmd: exec.Command(path, "serve"), done: make(chan struct{}), out: &bytes.Buffer{}}
 	p.cmd.Env = append(os.Environ(), append([]string{"BLAMEPROMPT_DATA_DIR=" + dir, "BLAMEPROMPT_DATABASE_URL=" + dsn,
-		"BLAMEPROMPT_HTTP_ADDR=127.0.0.1:0", "BLAMEPROMPT_FILE_ROOTS=" + root, "BLAMEPROMPT_SWEEP_EVERY=1s"}, env...)...)
+		"BLAMEPROMPT_HTTP_ADDR=127.0.0.1:0", "BLAMEPROMPT_SSH_ADDR=127.0.0.1:0", "BLAMEPROMPT_FILE_ROOTS=" + root, "BLAMEPROMPT_SWEEP_EVERY=1s"}, env...)...)
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	os.Remove(filepath.Join(dir, "daemon.json"))

@@ -36,6 +36,8 @@ type running struct {
 	URL         string `json:"url"`
 	// HookSocket is the socket of the hooks, empty for none.
 	HookSocket string `json:"hook_socket,omitempty"`
+	// SSHAddr is the address of the gateway, or off.
+	SSHAddr string `json:"ssh_addr,omitempty"`
 }
 
 // write replaces the file as a whole.

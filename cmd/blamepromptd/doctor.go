@@ -64,6 +64,8 @@ type patient struct {
 	db       *store.DB
 	// migrated says that the database has all of this program's tables.
 	migrated bool
+	// hookProgram finds blameprompt-hook.
+	hookProgram func() (string, error)
 }
 
 func newDoctor(a *app) *cobra.Command {
@@ -82,7 +84,7 @@ func (a *app) doctor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := &patient{cfg: cfg, log: zerolog.Nop()}
+	p := &patient{cfg: cfg, log: zerolog.Nop(), hookProgram: func() (string, error) { return a.hookProgram(cfg, "") }}
 	findings := p.examine(ctx)
 	rows := make([][]string, len(findings))
 	failed := false
@@ -108,7 +110,9 @@ func (p *patient) examine(ctx context.Context) []finding {
 	all := []finding{p.checkGit(ctx), p.checkDataDir(), p.checkDisk()}
 	all = append(all, p.checkDatabase(ctx)...)
 	defer p.close(ctx)
-	all = append(all, p.checkPort(ctx), p.checkEnvironment())
+	all = append(all, p.checkPort(ctx))
+	all = append(all, p.checkGateway(ctx)...)
+	all = append(all, p.checkEnvironment())
 	if p.db == nil {
 		return all
 	}

@@ -95,7 +95,7 @@ func TestAHookSocketThatCannotBe(t *testing.T) {
 		})
 	}
 	cfg := socketConfig(t)
-	cfg.HookSocket = socketOff
+	cfg.HookSocket = off
 	if s, err := listenHooks(cfg); s != nil || err != nil {
 		t.Errorf("off: %v, %v", s, err)
 	}

@@ -18,14 +18,17 @@ import (
 
 // repoShown is a repository in JSON.
 type repoShown struct {
-	ID              string     `json:"id"`
-	Name            string     `json:"name"`
-	RemoteURL       *string    `json:"remote_url"`
-	NotesRefs       []string   `json:"notes_refs"`
-	DefaultBranch   string     `json:"default_branch"`
-	Mode            string     `json:"mode"`
-	ReceiptMode     string     `json:"receipt_mode"`
-	GraceSeconds    int        `json:"grace_seconds"`
+	ID            string   `json:"id"`
+	Name          string   `json:"name"`
+	RemoteURL     *string  `json:"remote_url"`
+	NotesRefs     []string `json:"notes_refs"`
+	DefaultBranch string   `json:"default_branch"`
+	Mode          string   `json:"mode"`
+	ReceiptMode   string   `json:"receipt_mode"`
+	GraceSeconds  int      `json:"grace_seconds"`
+	// Gateway is off, hosted or forwarding.
+	Gateway         string     `json:"gateway"`
+	ForwardNotes    bool       `json:"forward_notes"`
 	Receipts        int64      `json:"receipts"`
 	ReceiptsCurrent int64      `json:"receipts_current"`
 	Findings        int64      `json:"findings"`
@@ -48,7 +51,8 @@ type tipShown struct {
 func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 	shown := repoShown{
 		ID: r.ID.String(), Name: r.Name, RemoteURL: r.RemoteURL, NotesRefs: r.NotesRefs, DefaultBranch: r.DefaultBranch,
-		Mode: r.Mode, ReceiptMode: r.ReceiptMode, GraceSeconds: r.GraceSeconds, Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
+		Mode: r.Mode, ReceiptMode: r.ReceiptMode, GraceSeconds: r.GraceSeconds, Gateway: string(r.Gateway), ForwardNotes: r.ForwardNotes,
+		Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
 		CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt, FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt,
 		FetchFailures: r.FetchFailures, FetchError: r.FetchError,
 	}
@@ -60,7 +64,7 @@ func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 
 func newRepo(a *app) *cobra.Command {
 	return group("repo", "Repositories",
-		newRepoAdd(a), newRepoList(a), newRepoSync(a), newRepoSet(a), newRepoRemove(a), newRepoStatus(a))
+		newRepoAdd(a), newRepoCreate(a), newRepoList(a), newRepoSync(a), newRepoSet(a), newRepoRemove(a), newRepoStatus(a))
 }
 
 // repoAdd is what "repo add" is given.
@@ -69,6 +73,7 @@ type repoAdd struct {
 	user, passwordFile string
 	notesRefs          []string
 	notesOnly, noWait  bool
+	gateway            string
 }
 
 func newRepoAdd(a *app) *cobra.Command {
@@ -96,6 +101,7 @@ func newRepoAdd(a *app) *cobra.Command {
 	flags.StringSliceVar(&in.notesRefs, "notes-ref", nil, "Notes ref to take in (default: refs/notes/blameprompt, refs/notes/ai)")
 	flags.BoolVar(&in.notesOnly, "notes-only", false, "Leave the branches unmirrored")
 	flags.BoolVar(&in.noWait, "no-wait", false, "Return at once")
+	flags.StringVar(&in.gateway, "gateway", "", "How the SSH gateway serves it: off, or forwarding, which sends accepted pushes on to URL")
 	return cmd
 }
 
@@ -106,19 +112,43 @@ func (a *app) addRepo(ctx context.Context, s *session, by access.Principal, in r
 	}
 	row := store.NewRepo{
 		Name: in.name, RemoteURL: remote.String(), URLKey: forge.NormalizeURL(remote.String()),
-		User: in.user, Secret: password, NotesRefs: in.notesRefs, NotesOnly: in.notesOnly,
+		User: in.user, Secret: password, NotesRefs: in.notesRefs, NotesOnly: in.notesOnly, Gateway: store.Gateway(in.gateway),
 	}
 	if c := remote.Credential(); c != nil && in.user == "" && password == "" {
 		row.User, row.Secret = c.User, c.Secret
 	}
-	repo, err := s.db.CreateRepo(ctx, by, row)
-	if errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("repository %q exists already; see \"blamepromptd repo status %s\"", in.name, in.name)
-	}
+	repo, err := a.createRepo(ctx, s, by, row)
 	if err != nil {
 		return err
 	}
 	return a.syncRepo(ctx, s, repo, in.noWait)
+}
+
+func (a *app) createRepo(ctx context.Context, s *session, by access.Principal, row store.NewRepo) (store.Repo, error) {
+	repo, err := s.db.CreateRepo(ctx, by, row)
+	if errors.Is(err, store.ErrConflict) {
+		return store.Repo{}, fmt.Errorf("repository %q exists already; see \"blamepromptd repo status %s\"", row.Name, row.Name)
+	}
+	return repo, err
+}
+
+func newRepoCreate(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "create NAME",
+		Short: "Create an empty repository that the SSH gateway keeps",
+		Long: "Create an empty repository that the SSH gateway keeps. People need a grant to use it; see\n" +
+			"\"blamepromptd grant add\".",
+		Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.inOrg(cmd.Context(), func(ctx context.Context, s *session, by access.Principal) error {
+				repo, err := a.createRepo(ctx, s, by, store.NewRepo{Name: args[0], Gateway: store.GatewayHosted})
+				if err != nil {
+					return err
+				}
+				return a.printStatus(ctx, s, by, repo)
+			})
+		},
+	}
 }
 
 func newRepoSync(a *app) *cobra.Command {
@@ -242,6 +272,7 @@ func (a *app) printStatus(ctx context.Context, s *session, by access.Principal, 
 		{"Fetched (UTC)", when(r.FetchedAt)},
 		{"Default branch", r.DefaultBranch},
 		{"Mode", r.Mode},
+		{"Gateway", gatewayOf(r)},
 		{"Receipts due", receiptsDue(r)},
 		{"Receipts", fmt.Sprintf("%d, of which %d current", shown.Receipts, shown.ReceiptsCurrent)},
 		{"Findings", strconv.FormatInt(shown.Findings, 10)},
@@ -250,6 +281,14 @@ func (a *app) printStatus(ctx context.Context, s *session, by access.Principal, 
 		rows = append(rows, []string{t.Ref, fmt.Sprintf("%.12s", t.Tip)})
 	}
 	return a.print(shown, []string{"FIELD", "VALUE"}, rows)
+}
+
+// gatewayOf says how the gateway serves a repository.
+func gatewayOf(r store.Repo) string {
+	if r.Gateway == store.GatewayForwarding && !r.ForwardNotes {
+		return string(r.Gateway) + ", without notes"
+	}
+	return string(r.Gateway)
 }
 
 // receiptsDue says when the receipts of a push are wanted.
@@ -264,18 +303,23 @@ func receiptsDue(r store.Repo) string {
 func newRepoSet(a *app) *cobra.Command {
 	var in store.RepoSettings
 	var grace time.Duration
+	var gateway string
+	var forwardNotes bool
 	cmd := &cobra.Command{
 		Use:   "set NAME",
-		Short: "Change how pushes to a repository are judged",
-		Long: "Change how pushes to a repository are judged; what is not given stays. Hook files hold the mode too:\n" +
-			"\"blamepromptd hooks install\" writes it there anew.",
+		Short: "Change how pushes to a repository are judged and served",
+		Long: "Change how pushes to a repository are judged and served; what is not given stays. Hook files hold the mode\n" +
+			"too: \"blamepromptd hooks install\" writes it there anew.",
 		Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("grace") {
 				in.Grace = &grace
 			}
-			if in == (store.RepoSettings{}) {
-				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts or --grace")}
+			if cmd.Flags().Changed("forward-notes") {
+				in.ForwardNotes = &forwardNotes
+			}
+			if in.Gateway = store.Gateway(gateway); in == (store.RepoSettings{}) {
+				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts, --grace, --gateway or --forward-notes")}
 			}
 			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, by access.Principal, repo store.Repo) error {
 				repo, err := s.db.UpdateRepo(ctx, by, repo.ID, in)
@@ -290,6 +334,8 @@ func newRepoSet(a *app) *cobra.Command {
 	flags.StringVar(&in.Mode, "mode", "", "What becomes of pushes that nobody could judge: advisory (accepted) or enforcing (refused)")
 	flags.StringVar(&in.ReceiptMode, "receipts", "", "When receipts are wanted: deferred, wait or same-push")
 	flags.DurationVar(&grace, "grace", 0, "How long deferred receipts may come after their push, such as 15m")
+	flags.StringVar(&gateway, "gateway", "", "How the SSH gateway serves it: off, hosted (kept here) or forwarding (sent on to the remote)")
+	flags.BoolVar(&forwardNotes, "forward-notes", true, "Send merged notes on to the remote too")
 	return cmd
 }
 

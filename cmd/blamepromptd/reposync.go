@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/hooks/gateway"
 	"github.com/blameprompt/enterprise/notes/ingest"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
@@ -68,7 +69,9 @@ func syncHere(ctx context.Context, s *session, repo store.Repo, bar *progress) e
 	defer lock.Release()
 	held, cancel := lock.Hold(ctx)
 	defer cancel()
-	_, err = newIngester(s.cfg, s.db, s.log).Sync(held, repo.OrgID, repo.ID, bar.ingest)
+	repos := newGatewayRepos(s.cfg, s.db, s.log)
+	defer repos.Close()
+	_, err = newIngester(s.cfg, s.db, repos, s.log).Sync(held, repo.OrgID, repo.ID, bar.ingest)
 	return err
 }
 
@@ -147,8 +150,8 @@ func syncEnded(before, now store.Repo) (bool, error) {
 }
 
 // newIngester makes what fetches and takes in.
-func newIngester(cfg *Config, db *store.DB, log zerolog.Logger) *ingest.Ingester {
+func newIngester(cfg *Config, db *store.DB, repos *gateway.Repos, log zerolog.Logger) *ingest.Ingester {
 	return ingest.New(ingest.Config{
-		DB: db, MirrorRoot: cfg.mirrorRoot(), Rules: cfg.rules(), FetchTimeout: cfg.FetchTimeout.Duration, Log: log,
+		DB: db, Gateway: repos, MirrorRoot: cfg.mirrorRoot(), Rules: cfg.rules(), FetchTimeout: cfg.FetchTimeout.Duration, Log: log,
 	})
 }

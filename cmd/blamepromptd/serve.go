@@ -17,6 +17,7 @@ import (
 
 	"github.com/blameprompt/enterprise/hooks/connect"
 	"github.com/blameprompt/enterprise/hooks/enforce"
+	"github.com/blameprompt/enterprise/hooks/gateway"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/ingest"
@@ -92,6 +93,13 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 	if socket != nil {
 		defer socket.Close()
 	}
+	ssh, err := listenSSH(cfg)
+	if err != nil {
+		return err
+	}
+	if ssh != nil {
+		defer ssh.Close()
+	}
 	adminKey, err := db.Bootstrap(ctx)
 	if err != nil {
 		return err
@@ -99,11 +107,11 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 	if err := a.greet(cfg, database, adminKey); err != nil {
 		return err
 	}
-	d, err := newDaemon(cfg, db, log)
+	d, err := a.newDaemon(cfg, db, log)
 	if err != nil {
 		return err
 	}
-	note := running{PID: os.Getpid(), URL: cfg.publicURL(), HookSocket: cfg.hookSocket()}
+	note := running{PID: os.Getpid(), URL: cfg.publicURL(), HookSocket: cfg.hookSocket(), SSHAddr: cfg.SSHAddr}
 	if database.cluster != nil {
 		note.DatabaseURL = database.dsn
 	}
@@ -111,7 +119,7 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 		return err
 	}
 	defer os.Remove(cfg.runningFile())
-	return d.run(ctx, listener, socket)
+	return d.run(ctx, listener, socket, ssh)
 }
 
 // reachable is an address of the listener that a local client can use.
@@ -130,7 +138,10 @@ type daemon struct {
 	server *http.Server
 	// hooks serves the hooks of this machine.
 	hooks *http.Server
-	queue *queue.Queue
+	// gateway serves git over SSH, nil for none; repos are its repositories.
+	gateway *gateway.Server
+	repos   *gateway.Repos
+	queue   *queue.Queue
 }
 
 const (
@@ -150,8 +161,9 @@ const (
 // this list and nothing else: fetches by demand, the sweep that demands fetches
 // of what no event spoke of, decisions that have waited long enough, statuses
 // that forges are to be told, and new repositories of connections.
-func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
-	ingester := newIngester(cfg, db, logger)
+func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
+	repos := newGatewayRepos(cfg, db, logger)
+	ingester := newIngester(cfg, db, repos, logger)
 	demands, err := queue.New(queue.Config{DB: db, Log: logger})
 	if err != nil {
 		return nil, err
@@ -185,10 +197,13 @@ func newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{cfg: cfg, log: logger, queue: jobs, server: httpapi.NewServer(cfg.HTTPAddr, api), hooks: httpapi.NewHookServer(api)}
+	d := &daemon{cfg: cfg, log: logger, queue: jobs, repos: repos, server: httpapi.NewServer(cfg.HTTPAddr, api), hooks: httpapi.NewHookServer(api)}
 	d.server.ErrorLog = log.New(logger.With().Str("part", "http").Logger(), "", 0)
 	d.hooks.ErrorLog = log.New(logger.With().Str("part", "hooks").Logger(), "", 0)
-	return d, nil
+	if cfg.SSHAddr != off {
+		d.gateway, err = a.newGateway(cfg, db, repos, enforcer, logger)
+	}
+	return d, err
 }
 
 // tasks are what is done regularly beside fetches.
@@ -217,8 +232,8 @@ func fetchJob(ingester *ingest.Ingester, enforcer *enforce.Enforcer, log zerolog
 }
 
 // run serves until ctx ends or a server fails, then stops in the order that
-// loses nothing. socket is nil for none.
-func (d *daemon) run(ctx context.Context, listener net.Listener, socket *hookSocket) error {
+// loses nothing. socket and ssh are nil for none.
+func (d *daemon) run(ctx context.Context, listener net.Listener, socket *hookSocket, ssh net.Listener) error {
 	if err := d.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -226,6 +241,9 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, socket *hookSoc
 	group.Go(func() error { return serveHTTP(d.server, listener, "HTTP") })
 	if socket != nil {
 		group.Go(func() error { return serveHTTP(d.hooks, socket, "hooks") })
+	}
+	if ssh != nil {
+		group.Go(func() error { return d.gateway.Serve(ssh) })
 	}
 	group.Go(func() error {
 		<-ctx.Done()
@@ -241,7 +259,8 @@ func serveHTTP(server *http.Server, listener net.Listener, what string) error {
 	return nil
 }
 
-// stop takes no more requests and no more jobs, and lets those that run end.
+// stop takes no more requests and pushes and no more jobs, and lets those that
+// run end; what goes on behind pushes is ended.
 func (d *daemon) stop() error {
 	d.log.Info().Msg("stopping")
 	patience := d.cfg.StopTimeout.Duration
@@ -257,8 +276,13 @@ func (d *daemon) stop() error {
 			return err
 		})
 	}
+	if d.gateway != nil {
+		servers.Go(func() error { return d.gateway.Shutdown(ctx) })
+	}
 	err := servers.Wait()
 	ctx, cancel = context.WithTimeout(context.Background(), patience+stopMargin)
 	defer cancel()
-	return errors.Join(err, d.queue.Stop(ctx))
+	err = errors.Join(err, d.queue.Stop(ctx))
+	d.repos.Close()
+	return err
 }

@@ -356,7 +356,7 @@ func TestNotesStayWhenTheyAreNotForwarded(t *testing.T) {
 	t.Parallel()
 	f := newForwarded(t)
 	no := false
-	row, err := f.db.SetGateway(t.Context(), access.CLI(f.org.ID), f.row.ID, store.GatewayForwarding, &no)
+	row, err := f.db.UpdateRepo(t.Context(), access.CLI(f.org.ID), f.row.ID, store.RepoSettings{ForwardNotes: &no})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,9 +33,19 @@ type Config struct {
 	MirrorRoot string
 	// Rules say which remotes may be fetched.
 	Rules mirror.Rules
+	// Gateway has the repositories that the SSH gateway serves; nil for none.
+	Gateway Gateway
 	// FetchTimeout bounds one fetch; 0 means 30 minutes.
 	FetchTimeout time.Duration
 	Log          zerolog.Logger
+}
+
+// Gateway has the repositories that the SSH gateway serves. *gateway.Repos does.
+type Gateway interface {
+	// Prepare brings a repository up to date with its remote, if it has one, and
+	// returns its directory, which can be read behind an error too. It is empty
+	// where there is none, and without an error when nobody pushed yet.
+	Prepare(ctx context.Context, row store.Repo) (dir string, err error)
 }
 
 // Ingester takes notes in. It is safe for concurrent use; Sync of one
@@ -132,9 +142,14 @@ func (g *Ingester) sync(ctx context.Context, row store.Repo, progress Progress, 
 	if err != nil {
 		return Report{}, err
 	}
-	fetched, err := g.fetch(ctx, m, row, progress)
-	if err != nil {
+	progress(Fetching, 0, 0)
+	source, behind, err := g.source(ctx, row)
+	if err != nil || source == nil {
 		return Report{}, err
+	}
+	fetched, err := m.Fetch(ctx, *source)
+	if err != nil {
+		return Report{}, errors.Join(behind, err)
 	}
 	out.DefaultBranch, out.ObjectFormat = fetched.DefaultBranch, fetched.Format
 	for _, ref := range fetched.NotCommits {
@@ -143,25 +158,40 @@ func (g *Ingester) sync(ctx context.Context, row store.Repo, progress Progress, 
 			return Report{}, err
 		}
 	}
-	return g.takeMirror(ctx, m, org, row, progress)
+	report, err := g.takeMirror(ctx, m, org, row, progress)
+	return report, errors.Join(behind, err)
 }
 
-func (g *Ingester) fetch(ctx context.Context, m *mirror.Mirror, row store.Repo, progress Progress) (mirror.FetchResult, error) {
-	progress(Fetching, 0, 0)
-	remote, err := g.cfg.Rules.Check(ctx, *row.RemoteURL)
-	if err != nil {
-		return mirror.FetchResult{}, err
+// source says what to fetch; nil is nothing. behind is why what the gateway has
+// may be older than what its remote has.
+func (g *Ingester) source(ctx context.Context, row store.Repo) (source *mirror.FetchOptions, behind, err error) {
+	options := mirror.FetchOptions{Heads: row.FetchHeads, NotesRefs: row.NotesRefs, Timeout: g.cfg.FetchTimeout}
+	if row.Gateway != store.GatewayOff && g.cfg.Gateway != nil {
+		dir, err := g.cfg.Gateway.Prepare(ctx, row)
+		if dir == "" {
+			return nil, nil, err
+		}
+		options.Remote = mirror.Own(dir)
+		return &options, err, nil
+	}
+	if row.RemoteURL == nil {
+		return nil, nil, errNoGateway
+	}
+	if options.Remote, err = g.cfg.Rules.Check(ctx, *row.RemoteURL); err != nil {
+		return nil, nil, err
 	}
 	user, secret, err := g.cfg.DB.Credential(ctx, row.OrgID, row.ID)
 	if err != nil {
-		return mirror.FetchResult{}, err
+		return nil, nil, err
 	}
-	options := mirror.FetchOptions{Remote: remote, Heads: row.FetchHeads, NotesRefs: row.NotesRefs, Timeout: g.cfg.FetchTimeout}
 	if user != "" || secret != "" {
 		options.Credential = &mirror.Credential{User: user, Secret: secret}
 	}
-	return m.Fetch(ctx, options)
+	return &options, nil, nil
 }
+
+// errNoGateway: only a program with a gateway can fetch what it hosts.
+var errNoGateway = errors.New("the repository is hosted by the gateway, which this program has not")
 
 // takeMirror takes in what the mirror holds and the store does not.
 func (g *Ingester) takeMirror(ctx context.Context, m *mirror.Mirror, org store.Org, row store.Repo, progress Progress) (Report, error) {

@@ -37,8 +37,8 @@ const Patience = time.Minute
 // script has
 //
 //	database            a PostgreSQL database of its own instead of a private cluster
-//	serve [arg ...]     starts the daemon and waits until it is ready; sets $API and,
-//	                    on a first start, $KEY
+//	serve [arg ...]     starts the daemon and waits until it is ready; sets $API, $SSH
+//	                    and, on a first start, $KEY
 //	halt                ends the daemon with SIGTERM and wants exit code 0
 //	crash               ends the daemon with SIGKILL
 //	usekey FILE         sets $KEY to the key in FILE
@@ -96,6 +96,7 @@ func Setup(env *testscript.Env) error {
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("BLAMEPROMPT_DATA_DIR", filepath.Join(env.WorkDir, "data"))
 	env.Setenv("BLAMEPROMPT_HTTP_ADDR", "127.0.0.1:0")
+	env.Setenv("BLAMEPROMPT_SSH_ADDR", "127.0.0.1:0")
 	env.Setenv("BLAMEPROMPT_PRIVATE_ADDRESSES", "true")
 	for _, who := range []string{"AUTHOR", "COMMITTER"} {
 		env.Setenv("GIT_"+who+"_NAME", "Ada")
@@ -160,7 +161,7 @@ func lookPath(ts *testscript.TestScript, program string) string {
 func scriptEnv(ts *testscript.TestScript) []string {
 	env := os.Environ()
 	for _, name := range []string{
-		"HOME", "PATH", "GIT_CONFIG_NOSYSTEM", "BLAMEPROMPT_DATA_DIR", "BLAMEPROMPT_DATABASE_URL", "BLAMEPROMPT_HTTP_ADDR",
+		"HOME", "PATH", "GIT_CONFIG_NOSYSTEM", "BLAMEPROMPT_DATA_DIR", "BLAMEPROMPT_DATABASE_URL", "BLAMEPROMPT_HTTP_ADDR", "BLAMEPROMPT_SSH_ADDR",
 		"BLAMEPROMPT_PRIVATE_ADDRESSES", "BLAMEPROMPT_SWEEP_EVERY", "BLAMEPROMPT_SWEEP_ACTIVE", "BLAMEPROMPT_FILE_ROOTS",
 	} {
 		if value := ts.Getenv(name); value != "" {
@@ -174,6 +175,7 @@ func scriptEnv(ts *testscript.TestScript) []string {
 func awaitReady(ts *testscript.TestScript) {
 	var hello struct {
 		API      string `json:"api"`
+		SSH      string `json:"ssh"`
 		AdminKey string `json:"admin_key"`
 	}
 	Poll(ts, "the daemon's banner", Patience, func() bool {
@@ -181,6 +183,7 @@ func awaitReady(ts *testscript.TestScript) {
 		return err == nil && json.Unmarshal(text, &hello) == nil
 	})
 	ts.Setenv("API", hello.API)
+	ts.Setenv("SSH", hello.SSH)
 	if hello.AdminKey != "" {
 		ts.Setenv("KEY", hello.AdminKey)
 	}
