@@ -165,8 +165,8 @@ func (c *collection) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	side := func(work func() error) {
 		running.Go(func() {
 			defer func() {
-				if fault := recover(); fault != nil {
-					cancel(fmt.Errorf("%w: %v", errFault, fault))
+				if fault := faultOf(recover()); fault != nil {
+					cancel(fault)
 				}
 			}()
 			if err := work(); err != nil {

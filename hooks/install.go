@@ -103,6 +103,16 @@ func Install(ctx context.Context, repoDir string, forge Forge, hookPath string, 
 	return i.report, nil
 }
 
+// Place is the directory of a repository's hooks, and whether it is outside of
+// the repository, so that other repositories may have them too.
+func Place(ctx context.Context, repoDir string, forge Forge, opts InstallOptions) (dir string, shared bool, err error) {
+	i, err := newInstallation(ctx, repoDir, forge, opts)
+	if err != nil {
+		return "", false, fmt.Errorf("finding hooks: %w", err)
+	}
+	return i.dir, i.report.Shared, nil
+}
+
 // Uninstall undoes Install: files of ours are removed and kept hooks are put
 // back. What is not ours is not touched.
 func Uninstall(ctx context.Context, repoDir string, forge Forge, opts InstallOptions) (Report, error) {

@@ -34,8 +34,9 @@ const (
 // RunConfig is one run of a hook.
 type RunConfig struct {
 	// Hook is "pre-receive" or "post-receive".
-	Hook   string
-	Client *Client
+	Hook string
+	// Client says whom to ask; Patient is for RunHook to say.
+	Client ClientConfig
 	// Mode decides when nobody answers; all but Advisory is Enforcing.
 	Mode Mode
 	// Time is how long the hook may take; zero is MaxTime, and so is more.
@@ -70,8 +71,8 @@ func RunHook(ctx context.Context, cfg RunConfig) int {
 	margin := min(stopMargin, cfg.Time/4)
 	timed, cancel := context.WithTimeout(ctx, cfg.Time-margin)
 	defer cancel()
-	r := &run{cfg: cfg, stopped: ctx}
-	r.env, r.envErr = ReadEnvironment(cfg.Environ, gitDir(cfg.Environ, cfg.Dir))
+	r := &run{cfg: cfg, stopped: ctx, dir: gitDir(cfg.Environ, cfg.Dir)}
+	r.env, r.envErr = ReadEnvironment(cfg.Environ, r.dir)
 	ended := make(chan ending, 1)
 	go func() { ended <- r.work(timed) }()
 	var end ending
@@ -100,24 +101,45 @@ type run struct {
 	cfg RunConfig
 	// stopped ends when the hook is told to stop.
 	stopped context.Context
+	dir     string
 	env     Environment
 	envErr  error
+	client  *Client
 }
 
 func (r *run) work(ctx context.Context) (end ending) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			end = r.unjudged(fmt.Errorf("%w: %v", errFault, fault))
+		if err := faultOf(recover()); err != nil {
+			end = r.unjudged(err)
 		}
 	}()
-	if r.cfg.Hook == "post-receive" {
-		r.report(ctx)
+	behind := r.cfg.Hook == "post-receive"
+	cfg := r.cfg.Client
+	cfg.Patient = r.cfg.Mode != Advisory && !behind
+	var err error
+	r.client, err = NewClient(cfg)
+	switch {
+	case behind:
+		if err == nil {
+			r.report(ctx)
+		}
 		return ending{code: exitAccept}
+	case err != nil:
+		return r.unjudged(err)
 	}
 	return r.judge(ctx)
 }
 
+// errFault says that this program is wrong, not the push.
 var errFault = errors.New("the hook has a fault")
+
+// faultOf makes an error of what was recovered; nil is none.
+func faultOf(recovered any) error {
+	if recovered == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %v", errFault, recovered)
+}
 
 // judge is pre-receive.
 func (r *run) judge(ctx context.Context) ending {
@@ -125,13 +147,15 @@ func (r *run) judge(ctx context.Context) ending {
 	if err == nil {
 		err = r.envErr
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errFault):
+		return r.unjudged(err)
+	case err != nil:
 		return r.unreadable(err)
-	}
-	if len(updates) == 0 {
+	case len(updates) == 0:
 		return ending{code: exitAccept}
 	}
-	repo, err := gitcmd.Open(r.env.Dir)
+	repo, err := gitcmd.Open(r.dir)
 	if err != nil {
 		return r.unjudged(err)
 	}
@@ -168,8 +192,14 @@ func (r *run) updates(ctx context.Context) ([]Update, error) {
 	}
 	read := make(chan input, 1)
 	go func() {
-		updates, err := ReadUpdates(r.cfg.Stdin)
-		read <- input{updates, err}
+		var in input
+		defer func() {
+			if fault := faultOf(recover()); fault != nil {
+				in.err = fault
+			}
+			read <- in
+		}()
+		in.updates, in.err = ReadUpdates(r.cfg.Stdin)
 	}()
 	select {
 	case in := <-read:
@@ -182,7 +212,7 @@ func (r *run) updates(ctx context.Context) ([]Update, error) {
 // ask asks for the verdict, and once more behind a wait for notes if the
 // daemon wants one.
 func (r *run) ask(ctx context.Context, repo *gitcmd.Repo, updates []Update, p *Push) (Answer, error) {
-	answer, err := r.cfg.Client.Judge(ctx, p)
+	answer, err := r.client.Judge(ctx, p)
 	if err != nil || answer.WaitMS <= 0 {
 		return answer, err
 	}
@@ -192,7 +222,7 @@ func (r *run) ask(ctx context.Context, repo *gitcmd.Repo, updates []Update, p *P
 	}
 	awaitNotes(ctx, repo, updates, p, answer, wait, r.limits())
 	p.Waited = true
-	if answer, err = r.cfg.Client.Judge(ctx, p); err == nil && answer.WaitMS > 0 {
+	if answer, err = r.client.Judge(ctx, p); err == nil && answer.WaitMS > 0 {
 		err = fmt.Errorf("asked to wait twice: %w", ErrAnswer)
 	}
 	return answer, err
@@ -211,7 +241,7 @@ func (r *run) report(ctx context.Context) {
 	for _, u := range updates {
 		p.Refs = append(p.Refs, refOf(u))
 	}
-	_ = r.cfg.Client.Report(ctx, &p)
+	_ = r.client.Report(ctx, &p)
 }
 
 func (r *run) unreadable(err error) ending {

@@ -94,9 +94,8 @@ func always(a Answer) func(http.ResponseWriter, int, Push) {
 // came of it.
 type hookRun struct {
 	RunConfig
-	client ClientConfig
-	tips   []gitcmd.OID
-	out    bytes.Buffer
+	tips []gitcmd.OID
+	out  bytes.Buffer
 }
 
 func newHookRun(t testing.TB, socket string) *hookRun {
@@ -105,8 +104,8 @@ func newHookRun(t testing.TB, socket string) *hookRun {
 	old := f.Commits("refs/heads/main", 1)
 	tips := f.Commits("refs/heads/main", 3)
 	f.SetRef("refs/heads/main", old[0])
-	h := &hookRun{tips: tips, client: ClientConfig{Socket: socket}}
-	h.RunConfig = RunConfig{Hook: "pre-receive", Mode: Advisory, Dir: f.Dir, Environ: []string{"GIT_DIR=.", "USER=ada"},
+	h := &hookRun{tips: tips}
+	h.RunConfig = RunConfig{Hook: "pre-receive", Client: ClientConfig{Socket: socket}, Mode: Advisory, Dir: f.Dir, Environ: []string{"GIT_DIR=.", "USER=ada"},
 		Stdin: strings.NewReader(fmt.Sprintf("%s %s refs/heads/main\n", old[0], tips[2]))}
 	h.Out = &h.out
 	return h
@@ -114,10 +113,6 @@ func newHookRun(t testing.TB, socket string) *hookRun {
 
 func (h *hookRun) run(t testing.TB) int {
 	t.Helper()
-	var err error
-	if h.Client, err = NewClient(h.client); err != nil {
-		t.Fatal(err)
-	}
 	return RunHook(t.Context(), h.RunConfig)
 }
 
@@ -146,7 +141,7 @@ func TestAJudgedPushEndsAsTheDaemonSays(t *testing.T) {
 			t.Parallel()
 			d := newDesk(t, always(c.answer))
 			h := newHookRun(t, d.socket)
-			h.client.Repo, h.client.Org = "acme/api & co", "acme"
+			h.Client.Repo, h.Client.Org = "acme/api & co", "acme"
 			code := h.run(t)
 			if code != c.code || !strings.Contains(h.out.String(), c.text) || c.text == "" && h.out.Len() > 0 {
 				t.Errorf("code %d and %q", code, &h.out)
@@ -166,7 +161,7 @@ func TestAPushThatNobodyJudgedEndsByTheMode(t *testing.T) {
 		change func(*hookRun)
 		why    string
 	}{
-		"no socket": {nil, func(h *hookRun) { h.client.Socket = "/nonexistent/s" }, "the policy service cannot be reached (no such file or directory)"},
+		"no socket": {nil, func(h *hookRun) { h.Client.Socket = "/nonexistent/s" }, "the policy service cannot be reached (no such file or directory)"},
 		"problem": {func(w http.ResponseWriter, _ int, _ Push) {
 			w.WriteHeader(503)
 			reply(w, map[string]any{"status": 503, "code": "database_unavailable", "detail": "The database cannot be reached. Try again."})
@@ -193,7 +188,10 @@ func TestAPushThatNobodyJudgedEndsByTheMode(t *testing.T) {
 		"silent": {func(http.ResponseWriter, int, Push) { select {} }, func(h *hookRun) { h.Time = 300 * time.Millisecond },
 			"the policy service gave no answer within 300ms"},
 		"waits for ever": {always(Answer{Version: AnswerVersion, Verdict: push.Verdict{Outcome: push.Pending}, WaitMS: 1}), nil, "gave an answer that cannot be read"},
-		"no repository":  {always(answer(push.Accept)), func(h *hookRun) { h.Dir = t.TempDir() }, "not a git directory"},
+		"no key": {nil, func(h *hookRun) { h.Client = ClientConfig{URL: "https://h", KeyFile: "/nonexistent"} },
+			"reading the key: open /nonexistent: no such file or directory"},
+		"nobody to ask": {nil, func(h *hookRun) { h.Client = ClientConfig{} }, "give either a socket, or a URL with a key file"},
+		"no repository": {always(answer(push.Accept)), func(h *hookRun) { h.Dir = t.TempDir() }, "not a git directory"},
 	} {
 		for _, mode := range []Mode{Advisory, Enforcing} {
 			t.Run(name+" "+string(mode), func(t *testing.T) {
@@ -290,10 +288,6 @@ func TestNothingTurnsARefusalIntoAnAcceptance(t *testing.T) {
 		select {}
 	})
 	h := newHookRun(t, d.socket)
-	var err error
-	if h.Client, err = NewClient(h.client); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-asked
@@ -324,14 +318,17 @@ func (deaf) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 func TestAFaultOfTheHookIsNoVerdict(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[Mode]int{Advisory: exitAccept, Enforcing: exitRefuse, "": exitRefuse} {
-		h := newHookRun(t, "")
-		// There is no client: the program is wrong.
-		h.Mode = mode
-		if code := RunHook(t.Context(), h.RunConfig); code != want || !strings.Contains(unwrapped(h.out.String()), "the hook has a fault") {
+		h := newHookRun(t, "/nonexistent")
+		h.Mode, h.Stdin = mode, faulty{}
+		if code := h.run(t); code != want || !strings.Contains(unwrapped(h.out.String()), "the hook has a fault") {
 			t.Errorf("%q: code %d and %q", mode, code, &h.out)
 		}
 	}
 }
+
+type faulty struct{}
+
+func (faulty) Read([]byte) (int, error) { panic("planned") }
 
 func TestPostReceiveTells(t *testing.T) {
 	t.Parallel()
@@ -345,7 +342,7 @@ func TestPostReceiveTells(t *testing.T) {
 		t.Errorf("reported %+v", d.reported)
 	}
 	for name, change := range map[string]func(*hookRun){
-		"nobody listens": func(h *hookRun) { h.client.Socket = "/nonexistent" },
+		"nobody listens": func(h *hookRun) { h.Client.Socket = "/nonexistent" },
 		"bad input":      func(h *hookRun) { h.Stdin = strings.NewReader("x") },
 		"bad options":    func(h *hookRun) { h.Environ = append(h.Environ, "GIT_PUSH_OPTION_COUNT=x") },
 	} {

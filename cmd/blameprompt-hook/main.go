@@ -60,8 +60,8 @@ this program. check asks the daemon and says whether it answers.
 
 `
 
-// run runs one command line. What it cannot make sense of it fails: a gate that
-// is set up wrongly must not stand open.
+// run runs one command line. One that makes no sense fails, whatever hook it is
+// of: a gate that is set up wrongly must not stand open.
 func run(ctx context.Context, p process) int {
 	var o hooks.Options
 	flags := o.Flags("blameprompt-hook", p.stderr)
@@ -104,13 +104,8 @@ func (p process) fail(err error) int {
 }
 
 func (p process) hook(ctx context.Context, name string, o hooks.Options) int {
-	o.Client.Patient = o.Mode == hooks.Enforcing && name == "pre-receive"
-	client, err := hooks.NewClient(o.Client)
-	if err != nil {
-		return p.fail(err)
-	}
 	return hooks.RunHook(ctx, hooks.RunConfig{
-		Hook: name, Client: client, Mode: o.Mode, Time: o.Time,
+		Hook: name, Client: o.Client, Mode: o.Mode, Time: o.Time,
 		Dir: p.dir, Environ: p.environ, Stdin: p.stdin, Out: p.stderr,
 	})
 }

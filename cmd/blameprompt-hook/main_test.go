@@ -25,7 +25,7 @@ func call(t *testing.T, stdin string, environ []string, args ...string) (code in
 	return code, out.String(), err.String()
 }
 
-// A hook that is set up wrongly refuses whatever its mode is.
+// A command line that makes no sense is a refusal whatever its mode is.
 func TestACommandLineThatMakesNoSenseFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -38,8 +38,9 @@ func TestACommandLineThatMakesNoSenseFails(t *testing.T) {
 		"unknown flag":   {[]string{"--sokcet", "/s", "pre-receive"}, 2, "sokcet"},
 		"unknown hook":   {[]string{"--socket", "/s", "update"}, 1, `"update" is neither a hook nor a command`},
 		"unknown mode":   {[]string{"--mode", "strict", "pre-receive"}, 2, "it is neither advisory nor enforcing"},
-		"no daemon":      {[]string{"--mode", "advisory", "pre-receive"}, 1, "give either a socket, or a URL"},
-		"no key":         {[]string{"--url", "https://h", "pre-receive"}, 1, "give either a socket, or a URL"},
+		"no daemon":      {[]string{"--mode", "enforcing", "pre-receive"}, 1, "this push is refused because nobody could judge it"},
+		"no key":         {[]string{"--mode", "enforcing", "--url", "https://h", "pre-receive"}, 1, "this push is refused because nobody could judge it"},
+		"check no key":   {[]string{"--url", "https://h", "check"}, 1, "give either a socket, or a URL"},
 		"bad time":       {[]string{"--timeout", "soon", "pre-receive"}, 2, "timeout"},
 		"relay anywhere": {[]string{"--url", "https://h", "proc-receive"}, 1, "is for the sessions of the gateway"},
 		"check nobody":   {[]string{"--socket", "/nonexistent", "check"}, 1, "no such file"},

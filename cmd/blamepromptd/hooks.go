@@ -103,7 +103,7 @@ func newHooksInstall(a *app) *cobra.Command {
 			if err := in.check(args); err != nil {
 				return &usageError{cmd.CommandPath(), err}
 			}
-			return a.installHooks(cmd.Context(), in, a.gitDirs(args))
+			return a.installHooks(cmd.Context(), in, args)
 		},
 	}
 	in.addFlags(cmd, true)
@@ -135,6 +135,8 @@ func (in *hookInstall) check(paths []string) error {
 		return fmt.Errorf("--timeout %s is not between 0 and %s", in.options.Time, hooks.MaxTime)
 	case client.Repo != "" && len(paths) > 1:
 		return errors.New("--repo is for one PATH")
+	case in.host != "" && (strings.HasPrefix(in.host, "-") || slices.ContainsFunc(paths, func(p string) bool { return !filepath.IsAbs(p) })):
+		return errors.New("--host wants a host's name and absolute paths on that host")
 	case len(paths) == 0 && !filelessForge(hooks.Forge(in.forge)):
 		return errors.New("PATH is missing")
 	}
@@ -142,7 +144,7 @@ func (in *hookInstall) check(paths []string) error {
 }
 
 // installHooks installs, or prints what cannot be done from here.
-func (a *app) installHooks(ctx context.Context, in *hookInstall, dirs []string) error {
+func (a *app) installHooks(ctx context.Context, in *hookInstall, paths []string) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -151,8 +153,9 @@ func (a *app) installHooks(ctx context.Context, in *hookInstall, dirs []string) 
 	case filelessForge(hooks.Forge(in.forge)):
 		return a.printSteps(cfg, in)
 	case in.host != "":
-		return a.printHostCommand(cfg, in, dirs)
+		return a.printHostCommand(cfg, in, paths)
 	}
+	dirs := a.gitDirs(paths)
 	if in.program, err = a.hookProgram(cfg, in.program); err != nil {
 		return err
 	}
@@ -320,26 +323,25 @@ func (in *hookInstall) installOne(ctx context.Context, dir string, known *regist
 	if err != nil {
 		return hookedRepo{}, err
 	}
-	options := in.options
 	mode, err := known.mode(ctx, name, in.mode, in.dryRun)
 	if err != nil {
 		return hookedRepo{}, err
 	}
+	options := in.options
 	if options.Mode = hooks.Mode(mode); mode == "" {
 		options.Mode = askMode(ctx, options, name)
 	}
-	opts := hooks.InstallOptions{DryRun: true, Mode: options.Mode, HooksDir: in.dir}
-	// A forge says the name itself, and knows when it changes.
-	if options.Client.Repo == "" && (forge == hooks.Git || forge == hooks.Gateway) {
-		shared, err := hooks.Uninstall(ctx, dir, forge, opts)
-		if err != nil {
-			return hookedRepo{}, err
-		}
-		if !shared.Shared {
-			options.Client.Repo = name
-		}
+	opts := hooks.InstallOptions{DryRun: in.dryRun, Mode: options.Mode, HooksDir: in.dir}
+	_, shared, err := hooks.Place(ctx, dir, forge, opts)
+	if err != nil {
+		return hookedRepo{}, err
 	}
-	opts.DryRun, opts.Args = in.dryRun, options.Args()
+	// A forge says the name itself, and knows when it changes; a directory that
+	// others have too must not say it.
+	if options.Client.Repo == "" && !shared && (forge == hooks.Git || forge == hooks.Gateway) {
+		options.Client.Repo = name
+	}
+	opts.Args = options.Args()
 	report, err := hooks.Install(ctx, dir, forge, in.program, opts)
 	if err != nil {
 		return hookedRepo{}, err

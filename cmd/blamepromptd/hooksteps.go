@@ -47,9 +47,6 @@ func (a *app) printHostCommand(cfg *Config, in *hookInstall, dirs []string) erro
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(in.host, "-") {
-		return fmt.Errorf("--host %q is no host", in.host)
-	}
 	options := in.remoteOptions(cfg)
 	install := []string{path.Join(remoteBin, "blamepromptd"), "hooks", "install"}
 	if in.forge != "" {
