@@ -101,38 +101,36 @@ func (in *NewReview) tidy() error {
 // changesToReview finds the commits that a review is of, without those that the
 // reviewer may not review.
 func (tx *Tx) changesToReview(ctx context.Context, org uuid.UUID, in NewReview, reviewer push.Person) (uuid.UUID, []change, error) {
-	repo := in.Repo
-	var changes []change
-	pusher := ""
-	if in.Decision != uuid.Nil {
-		judged, err := tx.judged(ctx, org, in.Decision)
+	if in.Decision == uuid.Nil {
+		one, pusher, err := tx.findChange(ctx, org, in.Repo, in.Commit)
 		if err != nil {
-			return repo, nil, err
+			return uuid.Nil, nil, err
 		}
-		repo, pusher = judged.RepoID, judged.Pusher
-		if changes, err = judged.pick(in.Commit); err != nil {
-			return repo, nil, err
-		}
-	} else {
-		one, by, err := tx.findChange(ctx, org, repo, in.Commit)
-		if err != nil {
-			return repo, nil, err
-		}
-		changes, pusher = []change{one}, by
+		kept, err := reviewable([]change{one}, pusher, reviewer)
+		return in.Repo, kept, err
 	}
-	own := 0
-	kept := changes[:0]
-	for _, c := range changes {
-		if reviewer.Same(c.Author) || strings.EqualFold(pusher, reviewer.Email) {
-			own++
-			continue
-		}
-		kept = append(kept, c)
+	judged, err := tx.judged(ctx, org, in.Decision)
+	if err != nil {
+		return uuid.Nil, nil, err
 	}
-	if len(kept) == 0 && own > 0 {
-		return repo, nil, &InvalidError{"commit", "is of the reviewer: somebody who is neither author nor pusher must review it"}
+	changes, err := judged.pick(in.Commit)
+	if err != nil {
+		return uuid.Nil, nil, err
 	}
-	return repo, kept, nil
+	kept, err := reviewable(changes, judged.Pusher, reviewer)
+	return judged.RepoID, kept, err
+}
+
+// reviewable drops the changes that the reviewer wrote or pushed. None left is
+// an error.
+func reviewable(changes []change, pusher string, reviewer push.Person) ([]change, error) {
+	kept := slices.DeleteFunc(changes, func(c change) bool {
+		return reviewer.Same(c.Author) || strings.EqualFold(pusher, reviewer.Email)
+	})
+	if len(kept) == 0 {
+		return nil, &InvalidError{"commit", "is of the reviewer: somebody who is neither author nor pusher must review it"}
+	}
+	return kept, nil
 }
 
 // pick returns the commits of a decision, or the one that is named.
@@ -171,7 +169,12 @@ func (tx *Tx) findChange(ctx context.Context, org, repo uuid.UUID, commit string
 	if len(rows) > 0 {
 		return change{OID: commit, PatchID: rows[0].PatchID, Author: push.Person{Email: rows[0].AuthorEmail}}, rows[0].Pusher, nil
 	}
-	// The text is searched because members of JSON with U+0000 cannot be taken out.
+	return tx.findDecided(ctx, org, repo, commit)
+}
+
+// findDecided finds a commit among recent decisions. The text of their inputs is
+// searched because members of JSON with U+0000 cannot be taken out.
+func (tx *Tx) findDecided(ctx context.Context, org, repo uuid.UUID, commit string) (change, string, error) {
 	inputs, err := collect[struct {
 		Input  []byte
 		Pusher string

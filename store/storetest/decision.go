@@ -40,7 +40,7 @@ func MustDecision(t testing.TB, db *store.DB, org store.Org, d Decision) uuid.UU
 	}
 	id := idAt(d.At)
 	err := db.InTx(context.Background(), func(tx *store.Tx) error {
-		return insertDecision(tx, org.ID, id, d)
+		return insert(&inserting{tx: tx, org: org.ID, id: id, Decision: d})
 	})
 	if err != nil {
 		t.Fatalf("recording a decision: %v", err)
@@ -48,17 +48,26 @@ func MustDecision(t testing.TB, db *store.DB, org store.Org, d Decision) uuid.UU
 	return id
 }
 
-func insertDecision(tx *store.Tx, org, id uuid.UUID, d Decision) error {
-	ctx := context.Background()
-	exec := func(sql string, args ...any) error {
-		_, err := tx.Exec(ctx, sql, append([]any{org, id, d.Repo.ID}, args...)...)
-		return err
-	}
+// inserting is a decision on its way into the database.
+type inserting struct {
+	tx      *store.Tx
+	org, id uuid.UUID
+	Decision
+}
+
+// exec runs a statement whose first parameters are organisation, decision and
+// repository.
+func (d *inserting) exec(sql string, args ...any) error {
+	_, err := d.tx.Exec(context.Background(), sql, append([]any{d.org, d.id, d.Repo.ID}, args...)...)
+	return err
+}
+
+func insert(d *inserting) error {
 	var lines push.Lines
 	for i := range d.Input.Commits {
 		lines = lines.Plus(d.Input.Commits[i].Lines())
 	}
-	err := exec(`
+	err := d.exec(`
 		INSERT INTO decisions (org_id, id, at, repo_id, repo, pusher, pusher_name, forge, via, refs, outcome, state, receipt_mode,
 			commits, added, ai, human, verdict, took_us, request_id)
 		VALUES ($1, $2, $4, $3, $5, $6, $6, 'git', 'push', $7, $8, $9, 'deferred', $10, $11, $12, $13, $14, 1000, '')`,
@@ -67,15 +76,22 @@ func insertDecision(tx *store.Tx, org, id uuid.UUID, d Decision) error {
 	if err != nil {
 		return err
 	}
-	if err := exec(`INSERT INTO decision_inputs (org_id, decision_id, push, input) SELECT $1, $2, '{}', $4 WHERE $3::uuid IS NOT NULL`,
-		text(d.Input)); err != nil {
+	err = d.exec(`INSERT INTO decision_inputs (org_id, decision_id, push, input) SELECT $1, $2, '{}', $4 WHERE $3::uuid IS NOT NULL`, text(d.Input))
+	if err != nil {
 		return err
 	}
+	if err := d.insertFindings(); err != nil {
+		return err
+	}
+	return d.insertCommits()
+}
+
+func (d *inserting) insertFindings() error {
 	for _, f := range d.Verdict.Findings {
 		if f.Outcome != push.Refuse && f.Outcome != push.Warn {
 			continue
 		}
-		if err := exec(`
+		if err := d.exec(`
 			INSERT INTO violations (org_id, id, decision_id, at, late, repo_id, repo, pusher, policy_id, policy_name, version, rule,
 				outcome, commit, finding)
 			VALUES ($1, $14, $2, $4, false, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
@@ -84,19 +100,23 @@ func insertDecision(tx *store.Tx, org, id uuid.UUID, d Decision) error {
 		}
 	}
 	for _, ref := range d.Holds {
-		if err := exec(`
+		if err := d.exec(`
 			INSERT INTO holds (org_id, id, decision_id, repo_id, ref, pusher, commits) VALUES ($1, $6, $2, $3, $4, $5, '{}')`,
 			ref, d.Pusher, idAt(d.At)); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+func (d *inserting) insertCommits() error {
 	if d.Verdict.Outcome == push.Refuse {
 		return nil
 	}
 	for i := range d.Input.Commits {
 		c := &d.Input.Commits[i]
 		lines := c.Lines()
-		if err := exec(`
+		if err := d.exec(`
 			INSERT INTO pushed_commits (org_id, repo_id, commit, decision_id, patch_id, author_email, added, ai, human, noted, day, pushed_at)
 			VALUES ($1, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11::timestamptz::date, $11) ON CONFLICT DO NOTHING`,
 			c.OID, c.PatchID, c.Author.Email, lines.Added, lines.AI, lines.Human, c.Noted, d.At); err != nil {
