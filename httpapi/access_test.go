@@ -21,7 +21,7 @@ import (
 )
 
 // things are what the first organisation has, for paths to name.
-type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection string }
+type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey string }
 
 func (w *world) makeThings() things {
 	w.t.Helper()
@@ -42,7 +42,19 @@ func (w *world) makeThings() things {
 		w.t.Fatal(err)
 	}
 	th.connection = connection.ID.String()
+	w.makePeople(&th)
 	return th
+}
+
+// makePeople adds somebody with a key and a grant.
+func (w *world) makePeople(th *things) {
+	w.t.Helper()
+	var made struct{ ID string }
+	w.post(w.admin, "/api/v1/users", map[string]any{"email": "zoe@example.com"}).want(201).into(&made)
+	th.user = made.ID
+	w.post(w.admin, "/api/v1/ssh-keys", map[string]any{"user": th.user, "public_key": publicKey}).want(201).into(&made)
+	th.sshKey = made.ID
+	w.do(call{method: "PUT", path: "/api/v1/grants", key: w.admin, body: map[string]any{"user": th.user, "repo": "fetched", "permission": "write"}}).want(200)
 }
 
 // makeRulings makes a policy, a held decision by it, and a waiver.
@@ -136,6 +148,15 @@ var probes = map[string]probe{
 	"releaseHold":         {func(th things) string { return "/api/v1/holds/" + th.hold + "/release" }, map[string]any{"reason": "mine"}, 404},
 	"listTeams":           {fixed("/api/v1/teams"), nil, 200},
 	"listAudit":           {fixed("/api/v1/audit"), nil, 200},
+	"listUsers":           {fixed("/api/v1/users"), nil, 200},
+	"createUser":          {fixed("/api/v1/users"), map[string]any{"email": "zoe@example.com"}, 201},
+	"disableUser":         {func(th things) string { return "/api/v1/users/" + th.user }, nil, 404},
+	"listSSHKeys":         {fixed("/api/v1/ssh-keys"), nil, 200},
+	"addSSHKey":           {fixed("/api/v1/ssh-keys"), map[string]any{"user": "nobody@example.com", "public_key": publicKey}, 400},
+	"revokeSSHKey":        {func(th things) string { return "/api/v1/ssh-keys/" + th.sshKey }, nil, 404},
+	"listGrants":          {fixed("/api/v1/grants"), nil, 200},
+	"setGrant":            {fixed("/api/v1/grants"), map[string]any{"user": "nobody@example.com", "permission": "write"}, 400},
+	"removeGrant":         {func(th things) string { return "/api/v1/grants?repo=" + th.repo + "&user=" + th.user }, nil, 400},
 	"listWebhookSecrets":  {fixed("/api/v1/webhook-secrets"), nil, 200},
 	"createWebhookSecret": {fixed("/api/v1/webhook-secrets"), map[string]any{"forge": "gitea"}, 201},
 	"revokeWebhookSecret": {func(th things) string { return "/api/v1/webhook-secrets/" + th.secret }, nil, 404},
@@ -227,7 +248,7 @@ func TestAForeignKeyNeitherSeesNorChanges(t *testing.T) {
 		if got.status != p.foreign {
 			t.Errorf("%s with a foreign key: status %d, want %d: %s", id, got.status, p.foreign, got.body)
 		}
-		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, th.policy, th.decision, th.waiver, th.hold, "ann@example.com", "backend-secret", "web/app"} {
+		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, th.policy, th.decision, th.waiver, th.hold, th.user, th.sshKey, "ann@example.com", "backend-secret", "web/app"} {
 			if strings.Contains(string(got.body), mine) {
 				t.Errorf("%s shows a foreign key %s: %s", id, mine, got.body)
 			}

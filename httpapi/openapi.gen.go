@@ -162,6 +162,45 @@ func (e Forge) Valid() bool {
 	}
 }
 
+// Defines values for GatewayMode.
+const (
+	Forwarding GatewayMode = "forwarding"
+	Hosted     GatewayMode = "hosted"
+	Off        GatewayMode = "off"
+)
+
+// Valid indicates whether the value is a known member of the GatewayMode enum.
+func (e GatewayMode) Valid() bool {
+	switch e {
+	case Forwarding:
+		return true
+	case Hosted:
+		return true
+	case Off:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantSubject.
+const (
+	GrantSubjectTeam GrantSubject = "team"
+	GrantSubjectUser GrantSubject = "user"
+)
+
+// Valid indicates whether the value is a known member of the GrantSubject enum.
+func (e GrantSubject) Valid() bool {
+	switch e {
+	case GrantSubjectTeam:
+		return true
+	case GrantSubjectUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok      HealthStatus = "ok"
@@ -207,6 +246,24 @@ const (
 func (e HookPushVersion) Valid() bool {
 	switch e {
 	case N1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Permission.
+const (
+	PermissionRead  Permission = "read"
+	PermissionWrite Permission = "write"
+)
+
+// Valid indicates whether the value is a known member of the Permission enum.
+func (e Permission) Valid() bool {
+	switch e {
+	case PermissionRead:
+		return true
+	case PermissionWrite:
 		return true
 	default:
 		return false
@@ -416,25 +473,25 @@ func (e RepoMode) Valid() bool {
 
 // Defines values for Scope.
 const (
-	Admin  Scope = "admin"
-	Hook   Scope = "hook"
-	Ingest Scope = "ingest"
-	Read   Scope = "read"
-	Write  Scope = "write"
+	ScopeAdmin  Scope = "admin"
+	ScopeHook   Scope = "hook"
+	ScopeIngest Scope = "ingest"
+	ScopeRead   Scope = "read"
+	ScopeWrite  Scope = "write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
 func (e Scope) Valid() bool {
 	switch e {
-	case Admin:
+	case ScopeAdmin:
 		return true
-	case Hook:
+	case ScopeHook:
 		return true
-	case Ingest:
+	case ScopeIngest:
 		return true
-	case Read:
+	case ScopeRead:
 		return true
-	case Write:
+	case ScopeWrite:
 		return true
 	default:
 		return false
@@ -913,8 +970,35 @@ type FindingSeverity string
 // Forge defines model for Forge.
 type Forge string
 
+// ForwardNotes Whether merged notes are sent to the remote of a forwarding repository.
+type ForwardNotes = bool
+
+// GatewayMode Whether the SSH gateway serves the repository: `hosted` is kept there, `forwarding` sends every push on to the
+// remote before it is accepted.
+type GatewayMode string
+
 // GraceSeconds How long receipts may come after their push in receipt mode `deferred`.
 type GraceSeconds = int
+
+// Grant defines model for Grant.
+type Grant struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Name The person's e-mail address or the team's name.
+	Name     string `json:"name"`
+	Override bool   `json:"override"`
+
+	// Permission `write` includes `read`.
+	Permission Permission `json:"permission"`
+
+	// Repo The repository's name; null for every repository.
+	Repo    *string      `json:"repo"`
+	Subject GrantSubject `json:"subject"`
+}
+
+// GrantSubject defines model for Grant.Subject.
+type GrantSubject string
 
 // Health defines model for Health.
 type Health struct {
@@ -1034,14 +1118,18 @@ type NewRepo struct {
 		Secret string `json:"secret"`
 		User   string `json:"user,omitempty"`
 	} `json:"credential,omitempty"`
-	Name string `json:"name"`
+
+	// Gateway Whether the SSH gateway serves the repository: `hosted` is kept there, `forwarding` sends every push on to the
+	// remote before it is accepted.
+	Gateway *GatewayMode `json:"gateway,omitempty"`
+	Name    string       `json:"name"`
 
 	// NotesOnly Fetch notes without branches.
 	NotesOnly bool     `json:"notes_only,omitempty"`
 	NotesRefs []string `json:"notes_refs,omitempty"`
 
-	// Url https, ssh, or file below an allowed root; without credentials.
-	Url string `json:"url"`
+	// Url https, ssh, or file below an allowed root; without credentials. Needed unless the gateway hosts it.
+	Url string `json:"url,omitempty"`
 }
 
 // NewReview defines model for NewReview.
@@ -1111,6 +1199,9 @@ type Outcome = push.Outcome
 // Patterns Patterns over the paths of repositories: the last that matches decides, `!` in front takes back, `*` and `?` stop
 // at slashes, `**` does not.
 type Patterns = []string
+
+// Permission `write` includes `read`.
+type Permission string
 
 // Policy defines model for Policy.
 type Policy struct {
@@ -1508,6 +1599,13 @@ type Repo struct {
 	CreatedAt     time.Time `json:"created_at"`
 	DefaultBranch string    `json:"default_branch"`
 
+	// ForwardNotes Whether merged notes are sent to the remote of a forwarding repository.
+	ForwardNotes ForwardNotes `json:"forward_notes"`
+
+	// Gateway Whether the SSH gateway serves the repository: `hosted` is kept there, `forwarding` sends every push on to the
+	// remote before it is accepted.
+	Gateway GatewayMode `json:"gateway"`
+
 	// GraceSeconds How long receipts may come after their push in receipt mode `deferred`.
 	GraceSeconds GraceSeconds       `json:"grace_seconds"`
 	Id           openapi_types.UUID `json:"id"`
@@ -1524,7 +1622,7 @@ type Repo struct {
 	RemovedAt   *Time       `json:"removed_at"`
 	Status      RepoStatus  `json:"status"`
 
-	// Url Null for a repository that only the API feeds.
+	// Url Null for a repository that the gateway hosts or only the API feeds.
 	Url *string `json:"url"`
 }
 
@@ -1536,6 +1634,13 @@ type RepoMode string
 
 // RepoSettings defines model for RepoSettings.
 type RepoSettings struct {
+	// ForwardNotes Whether merged notes are sent to the remote of a forwarding repository.
+	ForwardNotes *ForwardNotes `json:"forward_notes,omitempty"`
+
+	// Gateway Whether the SSH gateway serves the repository: `hosted` is kept there, `forwarding` sends every push on to the
+	// remote before it is accepted.
+	Gateway *GatewayMode `json:"gateway,omitempty"`
+
 	// GraceSeconds How long receipts may come after their push in receipt mode `deferred`.
 	GraceSeconds *GraceSeconds `json:"grace_seconds,omitempty"`
 
@@ -1586,6 +1691,22 @@ type Review struct {
 	Reviewer string             `json:"reviewer"`
 }
 
+// SSHKey defines model for SSHKey.
+type SSHKey struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Fingerprint As `ssh-keygen -l` prints it.
+	Fingerprint string             `json:"fingerprint"`
+	Id          openapi_types.UUID `json:"id"`
+	LastUsedAt  *Time              `json:"last_used_at"`
+	Name        string             `json:"name"`
+	PublicKey   string             `json:"public_key"`
+	RevokedAt   *Time              `json:"revoked_at"`
+
+	// User The person's e-mail address.
+	User string `json:"user"`
+}
+
 // Scope defines model for Scope.
 type Scope string
 
@@ -1605,6 +1726,16 @@ type TeamMember = store.TeamMember
 
 // Time defines model for Time.
 type Time = time.Time
+
+// User defines model for User.
+type User struct {
+	CreatedAt  time.Time          `json:"created_at"`
+	DisabledAt *Time              `json:"disabled_at"`
+	Email      string             `json:"email"`
+	Id         openapi_types.UUID `json:"id"`
+	Logins     []string           `json:"logins"`
+	Name       string             `json:"name"`
+}
 
 // Verdict defines model for Verdict.
 type Verdict = push.Verdict
@@ -1803,6 +1934,34 @@ type ListDecisionsParamsOutcome string
 
 // ListDecisionsParamsState defines parameters for ListDecisions.
 type ListDecisionsParamsState string
+
+// RemoveGrantParams defines parameters for RemoveGrant.
+type RemoveGrantParams struct {
+	// User Either this or team.
+	User string `form:"user,omitempty" json:"user,omitempty"`
+	Team string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Repo Absent for the grant on every repository.
+	Repo string `form:"repo,omitempty" json:"repo,omitempty"`
+}
+
+// SetGrantJSONBody defines parameters for SetGrant.
+type SetGrantJSONBody struct {
+	// Override Whether they may go ahead with pushes that policies refuse, on the record, in whatever way they push.
+	Override bool `json:"override,omitempty"`
+
+	// Permission `write` includes `read`.
+	Permission Permission `json:"permission"`
+
+	// Repo Name or id; absent for every repository, also those that are added later.
+	Repo string `json:"repo,omitempty"`
+
+	// Team Name or id.
+	Team string `json:"team,omitempty"`
+
+	// User E-mail address or id.
+	User string `json:"user,omitempty"`
+}
 
 // ListHoldsParams defines parameters for ListHolds.
 type ListHoldsParams struct {
@@ -2011,6 +2170,27 @@ type GetReviewQueueParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// AddSSHKeyJSONBody defines parameters for AddSSHKey.
+type AddSSHKeyJSONBody struct {
+	// Name What the key is called; without it the comment in the line.
+	Name string `json:"name,omitempty"`
+
+	// PublicKey The line in the .pub file.
+	PublicKey string `json:"public_key"`
+
+	// User E-mail address or id.
+	User string `json:"user"`
+}
+
+// CreateUserJSONBody defines parameters for CreateUser.
+type CreateUserJSONBody struct {
+	Email string `json:"email"`
+
+	// Logins Names of accounts at forges, by which hooks name the person.
+	Logins []string `json:"logins,omitempty"`
+	Name   string   `json:"name,omitempty"`
+}
+
 // ListViolationsParams defines parameters for ListViolations.
 type ListViolationsParams struct {
 	// Repo Repository by name or id; may be repeated, which joins by OR.
@@ -2083,6 +2263,9 @@ type SyncActivitiesJSONRequestBody SyncActivitiesJSONBody
 // ConnectJSONRequestBody defines body for Connect for application/json ContentType.
 type ConnectJSONRequestBody = NewConnection
 
+// SetGrantJSONRequestBody defines body for SetGrant for application/json ContentType.
+type SetGrantJSONRequestBody SetGrantJSONBody
+
 // ReleaseHoldJSONRequestBody defines body for ReleaseHold for application/json ContentType.
 type ReleaseHoldJSONRequestBody ReleaseHoldJSONBody
 
@@ -2115,6 +2298,12 @@ type UpdateRepoJSONRequestBody = RepoSettings
 
 // CreateReviewJSONRequestBody defines body for CreateReview for application/json ContentType.
 type CreateReviewJSONRequestBody = NewReview
+
+// AddSSHKeyJSONRequestBody defines body for AddSSHKey for application/json ContentType.
+type AddSSHKeyJSONRequestBody AddSSHKeyJSONBody
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody CreateUserJSONBody
 
 // CreateWaiverJSONRequestBody defines body for CreateWaiver for application/json ContentType.
 type CreateWaiverJSONRequestBody = NewWaiver
@@ -2216,6 +2405,15 @@ type ServerInterface interface {
 	// GetDecision One decision with its verdicts and what became of it
 	// (GET /api/v1/decisions/{id})
 	GetDecision(w http.ResponseWriter, r *http.Request, id IDPath)
+	// RemoveGrant Take a grant back
+	// (DELETE /api/v1/grants)
+	RemoveGrant(w http.ResponseWriter, r *http.Request, params RemoveGrantParams)
+	// ListGrants What people and teams may do through the SSH gateway
+	// (GET /api/v1/grants)
+	ListGrants(w http.ResponseWriter, r *http.Request)
+	// SetGrant Let a person or a team use a repository
+	// (PUT /api/v1/grants)
+	SetGrant(w http.ResponseWriter, r *http.Request)
 	// ListHolds Branches that pushers may not push to, newest first
 	// (GET /api/v1/holds)
 	ListHolds(w http.ResponseWriter, r *http.Request, params ListHoldsParams)
@@ -2306,7 +2504,7 @@ type ServerInterface interface {
 	// GetRepo One repository, removed ones included
 	// (GET /api/v1/repos/{repo})
 	GetRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
-	// UpdateRepo Change how pushes to a repository are judged
+	// UpdateRepo Change how pushes to a repository are judged and served
 	// (PATCH /api/v1/repos/{repo})
 	UpdateRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
 	// GetCommit What the notes say of one commit
@@ -2327,9 +2525,27 @@ type ServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(w http.ResponseWriter, r *http.Request, params GetReviewQueueParams)
+	// ListSSHKeys SSH keys, newest first, revoked ones included
+	// (GET /api/v1/ssh-keys)
+	ListSSHKeys(w http.ResponseWriter, r *http.Request)
+	// AddSSHKey Give a person a public key for the SSH gateway
+	// (POST /api/v1/ssh-keys)
+	AddSSHKey(w http.ResponseWriter, r *http.Request)
+	// RevokeSSHKey Revoke an SSH key
+	// (DELETE /api/v1/ssh-keys/{id})
+	RevokeSSHKey(w http.ResponseWriter, r *http.Request, id IDPath)
 	// ListTeams Teams by name, with their members
 	// (GET /api/v1/teams)
 	ListTeams(w http.ResponseWriter, r *http.Request)
+	// ListUsers People of the organisation, by e-mail address, disabled ones included
+	// (GET /api/v1/users)
+	ListUsers(w http.ResponseWriter, r *http.Request)
+	// CreateUser Add a person
+	// (POST /api/v1/users)
+	CreateUser(w http.ResponseWriter, r *http.Request)
+	// DisableUser Take a person's access away
+	// (DELETE /api/v1/users/{user})
+	DisableUser(w http.ResponseWriter, r *http.Request, user string)
 	// ListViolations What policies found, newest first
 	// (GET /api/v1/violations)
 	ListViolations(w http.ResponseWriter, r *http.Request, params ListViolationsParams)
@@ -2764,6 +2980,93 @@ func (siw *ServerInterfaceWrapper) GetDecision(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetDecision(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveGrant operation middleware
+func (siw *ServerInterfaceWrapper) RemoveGrant(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemoveGrantParams
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "team" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "team", r.URL.Query(), &params.Team, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "team"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "team", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveGrant(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListGrants operation middleware
+func (siw *ServerInterfaceWrapper) ListGrants(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListGrants(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetGrant operation middleware
+func (siw *ServerInterfaceWrapper) SetGrant(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetGrant(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4184,11 +4487,119 @@ func (siw *ServerInterfaceWrapper) GetReviewQueue(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// ListSSHKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListSSHKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSSHKeys(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddSSHKey operation middleware
+func (siw *ServerInterfaceWrapper) AddSSHKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddSSHKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeSSHKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeSSHKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeSSHKey(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTeams operation middleware
 func (siw *ServerInterfaceWrapper) ListTeams(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListTeams(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUsers operation middleware
+func (siw *ServerInterfaceWrapper) ListUsers(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUsers(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateUser operation middleware
+func (siw *ServerInterfaceWrapper) CreateUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUser(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DisableUser operation middleware
+func (siw *ServerInterfaceWrapper) DisableUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user" -------------
+	var user string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", mux.Vars(r)["user"], &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DisableUser(w, r, user)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4856,6 +5267,24 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/keys/{id}", wrapper.RevokeKey).Methods(http.MethodDelete)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/users", wrapper.ListUsers).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/users", wrapper.CreateUser).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/users/{user}", wrapper.DisableUser).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/ssh-keys", wrapper.ListSSHKeys).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/ssh-keys", wrapper.AddSSHKey).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/ssh-keys/{id}", wrapper.RevokeSSHKey).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/grants", wrapper.RemoveGrant).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/grants", wrapper.ListGrants).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/grants", wrapper.SetGrant).Methods(http.MethodPut)
+
 	r.HandleFunc(options.BaseURL+"/api/v1/audit", wrapper.ListAudit).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/policies", wrapper.ListPolicies).Methods(http.MethodGet)
@@ -5344,6 +5773,118 @@ type GetDecisiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDecisiondefaultApplicationProblemPlusJSONResponse) VisitGetDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveGrantRequestObject struct {
+	Params RemoveGrantParams
+}
+
+type RemoveGrantResponseObject interface {
+	VisitRemoveGrantResponse(w http.ResponseWriter) error
+}
+
+type RemoveGrant204Response struct {
+}
+
+func (response RemoveGrant204Response) VisitRemoveGrantResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveGrantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveGrantdefaultApplicationProblemPlusJSONResponse) VisitRemoveGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGrantsRequestObject struct {
+}
+
+type ListGrantsResponseObject interface {
+	VisitListGrantsResponse(w http.ResponseWriter) error
+}
+
+type ListGrants200JSONResponse struct {
+	Items []Grant `json:"items"`
+}
+
+func (response ListGrants200JSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGrantsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListGrantsdefaultApplicationProblemPlusJSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetGrantRequestObject struct {
+	Body *SetGrantJSONRequestBody
+}
+
+type SetGrantResponseObject interface {
+	VisitSetGrantResponse(w http.ResponseWriter) error
+}
+
+type SetGrant200JSONResponse Grant
+
+func (response SetGrant200JSONResponse) VisitSetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetGrantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetGrantdefaultApplicationProblemPlusJSONResponse) VisitSetGrantResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6853,6 +7394,118 @@ func (response GetReviewQueuedefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type ListSSHKeysRequestObject struct {
+}
+
+type ListSSHKeysResponseObject interface {
+	VisitListSSHKeysResponse(w http.ResponseWriter) error
+}
+
+type ListSSHKeys200JSONResponse struct {
+	Items []SSHKey `json:"items"`
+}
+
+func (response ListSSHKeys200JSONResponse) VisitListSSHKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSSHKeysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSSHKeysdefaultApplicationProblemPlusJSONResponse) VisitListSSHKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSSHKeyRequestObject struct {
+	Body *AddSSHKeyJSONRequestBody
+}
+
+type AddSSHKeyResponseObject interface {
+	VisitAddSSHKeyResponse(w http.ResponseWriter) error
+}
+
+type AddSSHKey201JSONResponse SSHKey
+
+func (response AddSSHKey201JSONResponse) VisitAddSSHKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSSHKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddSSHKeydefaultApplicationProblemPlusJSONResponse) VisitAddSSHKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeSSHKeyRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RevokeSSHKeyResponseObject interface {
+	VisitRevokeSSHKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeSSHKey204Response struct {
+}
+
+func (response RevokeSSHKey204Response) VisitRevokeSSHKeyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeSSHKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeSSHKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeSSHKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTeamsRequestObject struct {
 }
 
@@ -6882,6 +7535,118 @@ type ListTeamsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTeamsdefaultApplicationProblemPlusJSONResponse) VisitListTeamsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse struct {
+	Items []User `json:"items"`
+}
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUsersdefaultApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser201JSONResponse User
+
+func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateUserdefaultApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableUserRequestObject struct {
+	User string `json:"user"`
+}
+
+type DisableUserResponseObject interface {
+	VisitDisableUserResponse(w http.ResponseWriter) error
+}
+
+type DisableUser204Response struct {
+}
+
+func (response DisableUser204Response) VisitDisableUserResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DisableUserdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DisableUserdefaultApplicationProblemPlusJSONResponse) VisitDisableUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7454,6 +8219,15 @@ type StrictServerInterface interface {
 	// GetDecision One decision with its verdicts and what became of it
 	// (GET /api/v1/decisions/{id})
 	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
+	// RemoveGrant Take a grant back
+	// (DELETE /api/v1/grants)
+	RemoveGrant(ctx context.Context, request RemoveGrantRequestObject) (RemoveGrantResponseObject, error)
+	// ListGrants What people and teams may do through the SSH gateway
+	// (GET /api/v1/grants)
+	ListGrants(ctx context.Context, request ListGrantsRequestObject) (ListGrantsResponseObject, error)
+	// SetGrant Let a person or a team use a repository
+	// (PUT /api/v1/grants)
+	SetGrant(ctx context.Context, request SetGrantRequestObject) (SetGrantResponseObject, error)
 	// ListHolds Branches that pushers may not push to, newest first
 	// (GET /api/v1/holds)
 	ListHolds(ctx context.Context, request ListHoldsRequestObject) (ListHoldsResponseObject, error)
@@ -7544,7 +8318,7 @@ type StrictServerInterface interface {
 	// GetRepo One repository, removed ones included
 	// (GET /api/v1/repos/{repo})
 	GetRepo(ctx context.Context, request GetRepoRequestObject) (GetRepoResponseObject, error)
-	// UpdateRepo Change how pushes to a repository are judged
+	// UpdateRepo Change how pushes to a repository are judged and served
 	// (PATCH /api/v1/repos/{repo})
 	UpdateRepo(ctx context.Context, request UpdateRepoRequestObject) (UpdateRepoResponseObject, error)
 	// GetCommit What the notes say of one commit
@@ -7565,9 +8339,27 @@ type StrictServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(ctx context.Context, request GetReviewQueueRequestObject) (GetReviewQueueResponseObject, error)
+	// ListSSHKeys SSH keys, newest first, revoked ones included
+	// (GET /api/v1/ssh-keys)
+	ListSSHKeys(ctx context.Context, request ListSSHKeysRequestObject) (ListSSHKeysResponseObject, error)
+	// AddSSHKey Give a person a public key for the SSH gateway
+	// (POST /api/v1/ssh-keys)
+	AddSSHKey(ctx context.Context, request AddSSHKeyRequestObject) (AddSSHKeyResponseObject, error)
+	// RevokeSSHKey Revoke an SSH key
+	// (DELETE /api/v1/ssh-keys/{id})
+	RevokeSSHKey(ctx context.Context, request RevokeSSHKeyRequestObject) (RevokeSSHKeyResponseObject, error)
 	// ListTeams Teams by name, with their members
 	// (GET /api/v1/teams)
 	ListTeams(ctx context.Context, request ListTeamsRequestObject) (ListTeamsResponseObject, error)
+	// ListUsers People of the organisation, by e-mail address, disabled ones included
+	// (GET /api/v1/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// CreateUser Add a person
+	// (POST /api/v1/users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
+	// DisableUser Take a person's access away
+	// (DELETE /api/v1/users/{user})
+	DisableUser(ctx context.Context, request DisableUserRequestObject) (DisableUserResponseObject, error)
 	// ListViolations What policies found, newest first
 	// (GET /api/v1/violations)
 	ListViolations(ctx context.Context, request ListViolationsRequestObject) (ListViolationsResponseObject, error)
@@ -7906,6 +8698,87 @@ func (sh *strictHandler) GetDecision(w http.ResponseWriter, r *http.Request, id 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetDecisionResponseObject); ok {
 		if err := validResponse.VisitGetDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveGrant operation middleware
+func (sh *strictHandler) RemoveGrant(w http.ResponseWriter, r *http.Request, params RemoveGrantParams) {
+	var request RemoveGrantRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveGrant(ctx, request.(RemoveGrantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveGrant")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveGrantResponseObject); ok {
+		if err := validResponse.VisitRemoveGrantResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListGrants operation middleware
+func (sh *strictHandler) ListGrants(w http.ResponseWriter, r *http.Request) {
+	var request ListGrantsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListGrants(ctx, request.(ListGrantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListGrants")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListGrantsResponseObject); ok {
+		if err := validResponse.VisitListGrantsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetGrant operation middleware
+func (sh *strictHandler) SetGrant(w http.ResponseWriter, r *http.Request) {
+	var request SetGrantRequestObject
+
+	var body SetGrantJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetGrant(ctx, request.(SetGrantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetGrant")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetGrantResponseObject); ok {
+		if err := validResponse.VisitSetGrantResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8947,6 +9820,87 @@ func (sh *strictHandler) GetReviewQueue(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// ListSSHKeys operation middleware
+func (sh *strictHandler) ListSSHKeys(w http.ResponseWriter, r *http.Request) {
+	var request ListSSHKeysRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSSHKeys(ctx, request.(ListSSHKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSSHKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSSHKeysResponseObject); ok {
+		if err := validResponse.VisitListSSHKeysResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddSSHKey operation middleware
+func (sh *strictHandler) AddSSHKey(w http.ResponseWriter, r *http.Request) {
+	var request AddSSHKeyRequestObject
+
+	var body AddSSHKeyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AddSSHKey(ctx, request.(AddSSHKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddSSHKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AddSSHKeyResponseObject); ok {
+		if err := validResponse.VisitAddSSHKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeSSHKey operation middleware
+func (sh *strictHandler) RevokeSSHKey(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RevokeSSHKeyRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeSSHKey(ctx, request.(RevokeSSHKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeSSHKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeSSHKeyResponseObject); ok {
+		if err := validResponse.VisitRevokeSSHKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTeams operation middleware
 func (sh *strictHandler) ListTeams(w http.ResponseWriter, r *http.Request) {
 	var request ListTeamsRequestObject
@@ -8964,6 +9918,87 @@ func (sh *strictHandler) ListTeams(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListTeamsResponseObject); ok {
 		if err := validResponse.VisitListTeamsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(w http.ResponseWriter, r *http.Request) {
+	var request ListUsersRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx, request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		if err := validResponse.VisitListUsersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(w http.ResponseWriter, r *http.Request) {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx, request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		if err := validResponse.VisitCreateUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DisableUser operation middleware
+func (sh *strictHandler) DisableUser(w http.ResponseWriter, r *http.Request, user string) {
+	var request DisableUserRequestObject
+
+	request.User = user
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DisableUser(ctx, request.(DisableUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DisableUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DisableUserResponseObject); ok {
+		if err := validResponse.VisitDisableUserResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -45,8 +45,11 @@ var needs = map[string]need{
 	"listWaivers": reading, "createWaiver": admin, "revokeWaiver": admin,
 	"listReviews": reading, "getReviewQueue": reading, "createReview": writing,
 	"listHolds": reading, "releaseHold": admin,
-	"listTeams":          reading,
-	"listAudit":          admin,
+	"listTeams": reading,
+	"listAudit": admin,
+	"listUsers": reading, "createUser": admin, "disableUser": admin,
+	"listSSHKeys": admin, "addSSHKey": admin, "revokeSSHKey": admin,
+	"listGrants": admin, "setGrant": admin, "removeGrant": admin,
 	"listWebhookSecrets": admin, "createWebhookSecret": admin, "revokeWebhookSecret": admin,
 	"listConnections": admin, "connect": admin, "disconnect": admin,
 	// A webhook is authenticated by its signature.

@@ -72,6 +72,16 @@ func (s *server) AddRepo(ctx context.Context, in AddRepoRequestObject) (AddRepoR
 // newRepo judges the address. A credential in it is kept apart from it, as if
 // it had been given as one.
 func (s *server) newRepo(ctx context.Context, body NewRepo) (store.NewRepo, error) {
+	fresh := store.NewRepo{Name: body.Name, NotesRefs: body.NotesRefs, NotesOnly: body.NotesOnly}
+	if body.Gateway != nil {
+		fresh.Gateway = store.Gateway(*body.Gateway)
+	}
+	if body.Url == "" {
+		if fresh.Gateway != store.GatewayHosted {
+			return store.NewRepo{}, respond.InvalidField("url", "must be given, unless the gateway hosts the repository")
+		}
+		return fresh, nil
+	}
 	remote, err := s.cfg.Remotes.Check(ctx, body.Url)
 	if errors.Is(err, mirror.ErrRefused) {
 		return store.NewRepo{}, respond.InvalidField("url", err.Error())
@@ -79,8 +89,7 @@ func (s *server) newRepo(ctx context.Context, body NewRepo) (store.NewRepo, erro
 	if err != nil {
 		return store.NewRepo{}, err
 	}
-	fresh := store.NewRepo{Name: body.Name, RemoteURL: remote.String(), URLKey: forge.NormalizeURL(remote.String()),
-		NotesRefs: body.NotesRefs, NotesOnly: body.NotesOnly}
+	fresh.RemoteURL, fresh.URLKey = remote.String(), forge.NormalizeURL(remote.String())
 	if c := remote.Credential(); c != nil {
 		fresh.User, fresh.Secret = c.User, c.Secret
 	}
@@ -108,6 +117,10 @@ func (s *server) UpdateRepo(ctx context.Context, in UpdateRepoRequestObject) (Up
 		grace := time.Duration(*in.Body.GraceSeconds) * time.Second
 		change.Grace = &grace
 	}
+	if in.Body.Gateway != nil {
+		change.Gateway = store.Gateway(*in.Body.Gateway)
+	}
+	change.ForwardNotes = in.Body.ForwardNotes
 	if row, err = s.cfg.DB.UpdateRepo(ctx, by, row.ID, change); err != nil {
 		return nil, err
 	}
@@ -170,7 +183,8 @@ func (s *server) describe(ctx context.Context, rows ...store.Repo) ([]Repo, erro
 func repoOf(r store.Repo, status store.RepoStatus) Repo {
 	return Repo{Id: r.ID, Name: r.Name, Url: r.RemoteURL, NotesRefs: r.NotesRefs, NotesOnly: !r.FetchHeads,
 		DefaultBranch: r.DefaultBranch, ObjectFormat: RepoObjectFormat(r.ObjectFormat), Mode: RepoMode(r.Mode),
-		ReceiptMode: ReceiptMode(r.ReceiptMode), GraceSeconds: r.GraceSeconds, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
+		ReceiptMode: ReceiptMode(r.ReceiptMode), GraceSeconds: r.GraceSeconds,
+		Gateway: GatewayMode(r.Gateway), ForwardNotes: r.ForwardNotes, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
 		Status: RepoStatus{FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt, FetchFailures: r.FetchFailures,
 			FetchError: r.FetchError, Receipts: status.Receipts, ReceiptsCurrent: status.ReceiptsCurrent,
 			Findings: status.Findings, Tips: each(status.Tips, func(t store.Tip) RefTip {
