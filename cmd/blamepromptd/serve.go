@@ -23,6 +23,7 @@ import (
 	"github.com/blameprompt/enterprise/notes/ingest"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
+	"github.com/blameprompt/enterprise/ui"
 )
 
 // stopMargin is added to stop_timeout for what stopping itself needs.
@@ -190,9 +191,13 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	if err != nil {
 		return nil, err
 	}
+	pages, err := ui.New(ui.Config{PublicURL: cfg.publicURL(), Version: buildVersion().Version})
+	if err != nil {
+		return nil, err
+	}
 	api, err := httpapi.New(httpapi.Config{
 		DB: db, Intake: ingester, Fetches: jobs, Remotes: cfg.rules(), Log: logger,
-		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer, Connections: connector,
+		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer, Connections: connector, Fallback: pages,
 	})
 	if err != nil {
 		return nil, err
