@@ -133,6 +133,10 @@ func (a Answer) Text(forge Forge) string {
 	switch a.Verdict.Outcome {
 	case push.Refuse:
 		t.waysOut(a)
+	case push.Warn:
+		if slices.ContainsFunc(a.Verdict.Findings, func(f push.Finding) bool { return f.Overridden }) {
+			t.item("Override", "your reason is recorded with the decision.")
+		}
 	case push.Pending:
 		t.item("Next", "The push is judged when they are there, or when the time for them is over. If your tool does "+
 			"not push notes by itself:")

@@ -60,16 +60,25 @@ var hookProgram = sync.OnceValues(func() (string, error) {
 //	              token in $WORK/token; sets $FORGE and writes what it is told to
 //	              statuses and webhooks
 //	remote FILE   wants the server to have said FILE during the last push, where
-//	              <commit>, <id> and <url> stand for any
+//	              <commit>, <id>, <url>, <day> and <month> stand for any
+//	until REGEXP exec ARG ...
+//	              runs a program until its output matches
+//
+// and $PUSH, the shell script testdata/push.sh.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	program, err := hookProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
+	push, err := filepath.Abs("testdata/push.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
 	params := daemontest.Params(t, "testdata/script")
 	setup := params.Setup
 	params.Setup = func(env *testscript.Env) error {
+		env.Setenv("PUSH", push)
 		env.Setenv("PATH", filepath.Dir(program)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setup(env)
 	}
@@ -83,6 +92,7 @@ func TestScripts(t *testing.T) {
 	params.Cmds["sshhost"] = cmdSSHHost
 	params.Cmds["forgehost"] = cmdForgeHost
 	params.Cmds["remote"] = cmdRemote
+	params.Cmds["until"] = cmdUntil
 	params.Cmds["sql"] = func(ts *testscript.TestScript, neg bool, args []string) {
 		daemontest.Usage(ts, neg, len(args) == 1, "sql QUERY")
 		rows := storetest.Column(t, storetest.OpenDSN(t, ts.Getenv("BLAMEPROMPT_DATABASE_URL")), args[0])
@@ -160,9 +170,21 @@ func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	want := regexp.QuoteMeta(strings.TrimRight(ts.ReadFile(args[0]), "\n"))
-	want = strings.NewReplacer("<commit>", "[0-9a-f]{12}", "<id>", "[0-9a-f-]{36}", "<url>", "http://127[.]0[.]0[.]1:[0-9]+").Replace(want)
+	want = strings.NewReplacer("<commit>", "[0-9a-f]{12}", "<id>", "[0-9a-f-]{36}", "<url>", "http://127[.]0[.]0[.]1:[0-9]+",
+		"<day>", "[0-9]{4}-[0-9]{2}-[0-9]{2}", "<month>", "[0-9]{4}-[0-9]{2}").Replace(want)
 	got := strings.Join(said, "\n")
 	if !regexp.MustCompile("^" + want + "$").MatchString(got) {
 		ts.Fatalf("the server said:\n%s\n--- and not:\n%s", got, ts.ReadFile(args[0]))
 	}
+}
+
+// cmdUntil waits for what is sure to come, by asking for it again and again.
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	daemontest.Usage(ts, neg, len(args) > 2 && args[1] == "exec", "until REGEXP exec ARG ...")
+	wanted, err := regexp.Compile(args[0])
+	ts.Check(err)
+	daemontest.Poll(ts, args[0], daemontest.Patience, func() bool {
+		ts.Check(ts.Exec(args[2], args[3:]...))
+		return wanted.MatchString(ts.ReadFile("stdout"))
+	})
 }
