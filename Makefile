@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push bench-lines bench-cli fuzz e2e build install clean
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push bench-lines bench-cli fuzz e2e load build install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -68,6 +68,10 @@ fuzz: deps ## fuzz every target for FUZZTIME (20s) each
 
 e2e: deps ## run the end-to-end scripts alone, and say what they do
 	$(WITH_POSTGRES) go test -run TestScripts -count 1 -v ./cmd/...
+
+load: deps ## let 50 push for two minutes while the daemon is killed three times
+	$(WITH_POSTGRES) go test -run TestPushersUnderKills -count 1 -v -timeout 20m ./cmd/blamepromptd \
+		-load.time 2m -load.pushers 50 -load.kills 3
 
 build: ## build every program into bin
 	@mkdir -p bin
