@@ -39,7 +39,7 @@ const (
 func (db *DB) WaitingDecisions(ctx context.Context, org, repo uuid.UUID) ([]WaitingRef, error) {
 	return collect[WaitingRef](ctx, db.pool, "listing waiting decisions", `
 		SELECT org_id, id, repo_id, '' AS event FROM decisions
-		WHERE org_id = $1 AND (repo_id = $2 OR $2 = $3) AND state IN ('pending', 'held') ORDER BY id`, org, repo, uuid.Nil)
+		WHERE org_id = $1 AND (repo_id = $2 OR $2 = $3) AND state IN ('pending', 'held') ORDER BY repo_id, id`, org, repo, uuid.Nil)
 }
 
 // DueDecision is a pending decision whose time for receipts is over.
@@ -67,30 +67,38 @@ const fetchedSince = `(d.due_at IS NULL OR r.id IS NULL OR NOT (` + fetched + `)
 // factMargin is how long the transaction may have taken that wrote a fact.
 const factMargin = 10 * time.Second
 
-// StaleDecisions lists, over all organisations, the waiting decisions that a
-// note, waiver, review or policy concerns that is newer than their last
-// judgement: what no call told of.
-func (db *DB) StaleDecisions(ctx context.Context) ([]WaitingRef, error) {
+// StaleDecisions lists the waiting decisions that a note, waiver, review or
+// policy concerns which their last judgement did not know: of a repository, or
+// over all organisations for nil UUIDs.
+func (db *DB) StaleDecisions(ctx context.Context, org, repo uuid.UUID) ([]WaitingRef, error) {
 	return collect[WaitingRef](ctx, db.pool, "listing stale decisions", `
 		SELECT * FROM (
 			SELECT d.org_id, d.id, d.repo_id, CASE
-				WHEN EXISTS (SELECT FROM note_refs n WHERE n.org_id = d.org_id AND n.repo_id = d.repo_id AND n.updated_at > j.since)
-				  OR EXISTS (SELECT FROM pushed_commits c JOIN receipt_commits l ON l.org_id = c.org_id AND l.commit = c.commit
-				             WHERE c.org_id = d.org_id AND c.decision_id = d.id AND l.ref = $2 AND l.noted_at > j.since)
-				  OR EXISTS (SELECT FROM pushed_commits c JOIN note_uploads u ON u.org_id = c.org_id AND u.commit = c.commit
-				             WHERE c.org_id = d.org_id AND c.decision_id = d.id AND u.received_at > j.since) THEN '`+EventNotes+`'
-				WHEN EXISTS (SELECT FROM waivers w WHERE w.org_id = d.org_id
-				             AND greatest(w.created_at, w.revoked_at) > j.since) THEN '`+EventWaiver+`'
-				WHEN EXISTS (SELECT FROM pushed_commits c JOIN reviews v ON v.org_id = c.org_id AND v.repo_id = c.repo_id AND v.commit = c.commit
-				             WHERE c.org_id = d.org_id AND c.decision_id = d.id AND v.created_at > j.since)
-				  OR EXISTS (SELECT FROM pushed_commits c JOIN reviews v ON v.org_id = c.org_id AND v.repo_id = c.repo_id
-				                                                        AND v.patch_id = c.patch_id AND v.patch_id <> ''
-				             WHERE c.org_id = d.org_id AND c.decision_id = d.id AND v.created_at > j.since) THEN '`+EventReview+`'
-				WHEN EXISTS (SELECT FROM policies p WHERE p.org_id = d.org_id AND p.updated_at > j.since) THEN '`+EventPolicy+`'
+				WHEN `+anyCommit(`CROSS JOIN LATERAL unnest(r.notes_refs) AS n (ref)
+					JOIN note_versions v ON v.org_id = c.org_id AND v.repo_id = c.repo_id AND v.ref = n.ref AND v.commit = c.commit`,
+		`(NOT c.noted AND v.current AND v.blob IS NOT NULL OR v.received_at > j.since)`)+`
+				  OR `+anyCommit(`JOIN receipt_commits l ON l.org_id = c.org_id AND l.commit = c.commit`, `l.ref = $2 AND l.noted_at > j.since`)+`
+				  OR `+anyCommit(`JOIN note_uploads u ON u.org_id = c.org_id AND u.commit = c.commit`, `u.received_at > j.since`)+`
+				THEN '`+EventNotes+`'
+				WHEN EXISTS (SELECT FROM waivers w WHERE w.org_id = d.org_id AND greatest(w.created_at, w.revoked_at) > j.since)
+				THEN '`+EventWaiver+`'
+				WHEN `+anyCommit(`JOIN reviews v ON v.org_id = c.org_id AND v.repo_id = c.repo_id AND v.commit = c.commit`,
+		`v.created_at > j.since`)+`
+				  OR `+anyCommit(`JOIN reviews v ON v.org_id = c.org_id AND v.repo_id = c.repo_id AND v.patch_id = c.patch_id`,
+		`v.patch_id <> '' AND v.created_at > j.since`)+`
+				THEN '`+EventReview+`'
+				WHEN EXISTS (SELECT FROM policies p WHERE p.org_id = d.org_id AND p.updated_at > j.since)
+				THEN '`+EventPolicy+`'
 				ELSE '' END AS event
-			FROM decisions d, LATERAL (SELECT coalesce(d.judged_at, d.at) - $1::interval AS since) j
-			WHERE d.state IN ('pending', 'held')) s
-		WHERE event <> '' ORDER BY org_id, repo_id, id`, factMargin, APIRef)
+			FROM decisions d JOIN repos r ON r.org_id = d.org_id AND r.id = d.repo_id,
+			     LATERAL (SELECT coalesce(d.judged_at, d.at) - $1::interval AS since) j
+			WHERE d.state IN ('pending', 'held') AND (d.org_id = $3 OR $3 = $5) AND (d.repo_id = $4 OR $4 = $5)) s
+		WHERE event <> '' ORDER BY org_id, repo_id, id`, factMargin, APIRef, org, repo, uuid.Nil)
+}
+
+// anyCommit is whether a commit c of decision d meets a condition.
+func anyCommit(join, condition string) string {
+	return `EXISTS (SELECT FROM pushed_commits c ` + join + ` WHERE c.org_id = d.org_id AND c.decision_id = d.id AND ` + condition + `)`
 }
 
 // WaitingDecision is a pending or held decision with what it takes to judge it
@@ -109,7 +117,6 @@ type WaitingDecision struct {
 	Fetched   bool
 	Mode      string
 	Connected bool
-	TimeZone  string
 	// There are the commits of the push that no later push left behind.
 	There []string
 	// GoneRefs are the refs of the push that were deleted since.
@@ -150,13 +157,12 @@ func (db *DB) WaitingDecision(ctx context.Context, org, id uuid.UUID) (WaitingDe
 const sqlWaiting = `
 	SELECT ` + decisionColumns + `, d.org_id, d.verdict, d.late_verdict, i.push, i.input, clock_timestamp() AS read_at,
 	       ` + fetchedSince + ` AS fetched, coalesce(r.mode, 'advisory') AS mode, r.connection_id IS NOT NULL AS connected,
-	       o.time_zone, '{}'::text[] AS there,
+	       '{}'::text[] AS there,
 	       ARRAY(SELECT json_array_elements_text(e.detail->'refs') FROM decision_events e
 	             WHERE e.org_id = $1 AND e.decision_id = d.id AND e.event = $3) AS gone_refs,
 	       ARRAY(SELECT h.ref FROM holds h WHERE h.org_id = $1 AND h.decision_id = d.id AND h.released_at IS NULL) AS holding
 	FROM decisions d
 	JOIN decision_inputs i ON i.org_id = d.org_id AND i.decision_id = d.id
-	JOIN orgs o ON o.id = d.org_id
 	LEFT JOIN repos r ON r.org_id = d.org_id AND r.id = d.repo_id
 	WHERE d.org_id = $1 AND d.id = $2 AND d.state IN ('pending', 'held')`
 
@@ -204,8 +210,8 @@ var releases = map[string]string{
 }
 
 // Settle writes a late judgement: the newest verdict, the state and the event
-// that led to it, violations, holds and counts. A judgement that
-// changes nothing leaves only the note of when it was made.
+// that led to it, violations, holds and counts. A judgement that changes nothing
+// leaves only the note of when it was made.
 func (tx *Tx) Settle(ctx context.Context, by access.Principal, s Settlement) error {
 	w := &decisionWriter{batch: &pgx.Batch{}, org: s.Waiting.OrgID, decision: &s.Waiting.Decision}
 	before := s.Waiting.Verdict
@@ -222,8 +228,8 @@ func (tx *Tx) Settle(ctx context.Context, by access.Principal, s Settlement) err
 	if changed {
 		w.batch.Queue(`DELETE FROM violations WHERE org_id = $1 AND decision_id = $2 AND late`, w.org, w.decision.ID)
 		w.violations(s.Verdict, true)
-		w.recount(s.Brought)
 	}
+	w.recount(s.Brought)
 	w.holds(by, s)
 	if moved {
 		w.event(by, s.Event, map[string]any{"outcome": s.Verdict.Outcome})
@@ -307,20 +313,25 @@ func (tx *Tx) RecordedPush(ctx context.Context, org, decision uuid.UUID) (json.R
 
 // Leave notes that a push, which was let through, has moved or deleted refs:
 // commits that no ref has any more count no longer, and waiting decisions know
-// which of their refs are gone. Noting it again changes nothing.
-func (tx *Tx) Leave(ctx context.Context, by access.Principal, repo, decision uuid.UUID, commits, deleted []string) error {
-	if err := tx.noteGone(ctx, by, repo, decision, deleted); err != nil {
-		return err
+// which of their refs are gone. It returns the waiting decisions that this
+// concerns. Noting it again changes nothing.
+func (tx *Tx) Leave(ctx context.Context, by access.Principal, repo, decision uuid.UUID, commits, deleted []string) ([]WaitingRef, error) {
+	noted, err := tx.noteGone(ctx, by, repo, decision, deleted)
+	if err != nil {
+		return nil, err
 	}
-	_, err := tx.Exec(ctx, `
-		DELETE FROM pushed_commits WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($4) AND decision_id < $3`,
-		by.Org, repo, decision, commits)
-	return translate(err, "forgetting commits that were left behind")
+	return collect[WaitingRef](ctx, tx, "forgetting commits that were left behind", `
+		WITH gone AS (
+			DELETE FROM pushed_commits WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($4) AND decision_id < $3 RETURNING decision_id)
+		SELECT org_id, id, repo_id, $6 AS event FROM decisions
+		WHERE org_id = $1 AND state IN ('pending', 'held') AND (id = ANY($5) OR id IN (SELECT decision_id FROM gone)) ORDER BY id`,
+		by.Org, repo, decision, commits, noted, EventGone)
 }
 
-func (tx *Tx) noteGone(ctx context.Context, by access.Principal, repo, decision uuid.UUID, deleted []string) error {
+// noteGone tells waiting decisions which of their refs were deleted.
+func (tx *Tx) noteGone(ctx context.Context, by access.Principal, repo, decision uuid.UUID, deleted []string) ([]uuid.UUID, error) {
 	if len(deleted) == 0 {
-		return nil
+		return []uuid.UUID{}, nil
 	}
 	waiting, err := collect[Decision](ctx, tx, "finding decisions on deleted refs", `SELECT `+decisionColumns+`
 		FROM decisions d WHERE d.org_id = $1 AND d.repo_id = $2 AND d.id < $3 AND d.state IN ('pending', 'held')
@@ -328,8 +339,9 @@ func (tx *Tx) noteGone(ctx context.Context, by access.Principal, repo, decision 
 		                  AND e.event = $4 AND e.detail->>'by' = $3::text)
 		ORDER BY d.id FOR UPDATE`, by.Org, repo, decision, EventGone)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	noted := []uuid.UUID{}
 	for i := range waiting {
 		var gone []string
 		for _, ref := range waiting[i].Refs {
@@ -340,11 +352,12 @@ func (tx *Tx) noteGone(ctx context.Context, by access.Principal, repo, decision 
 		if len(gone) == 0 {
 			continue
 		}
+		noted = append(noted, waiting[i].ID)
 		w := &decisionWriter{batch: &pgx.Batch{}, org: by.Org, decision: &waiting[i]}
 		w.event(by, EventGone, map[string]any{"refs": gone, "by": decision})
 		if err := w.send(ctx, tx, "noting deleted refs"); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return noted, nil
 }

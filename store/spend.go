@@ -103,7 +103,10 @@ func cellsOf(ask TotalsQuestion, members map[string][]string) *cells {
 		case push.PerOrg:
 			c.add(i, "all", uuid.Nil, "", first, end, monthly)
 		case push.PerRepo:
-			c.add(i, "all", ask.RepoID, "", first, end, monthly)
+			// The nil UUID would be every repository.
+			if ask.RepoID != uuid.Nil {
+				c.add(i, "all", ask.RepoID, "", first, end, monthly)
+			}
 		case push.PerUser:
 			c.add(i, "user", uuid.Nil, clean(a.Key), first, end, monthly)
 		case push.PerTeam:

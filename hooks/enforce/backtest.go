@@ -186,7 +186,7 @@ func (r *replayer) refresh(ctx context.Context, one *replay, notes notesOf) erro
 			return fmt.Errorf("reading the push of decision %s: %w", one.row.ID, err)
 		}
 		p.Notes = newer(p.Notes, came)
-		j := &judgement{e: r.e, tx: tx, push: &p, org: r.org, repo: one.row.RepoID, zone: r.zone, at: one.in.Now, rules: &rulebook{}, in: p.Input()}
+		j := &judgement{tx: tx, push: &p, org: r.org, repo: one.row.RepoID, zone: r.zone, at: one.in.Now, rules: &rulebook{}, in: p.Input()}
 		j.in.Pusher, j.in.Repo = one.in.Pusher, one.in.Repo
 		if err := j.fill(ctx, await); err != nil {
 			return err

@@ -113,7 +113,7 @@ func (c *decision) prepare(ctx context.Context, tx *store.Tx, name string) (err 
 }
 
 func (c *decision) newJudgement(tx *store.Tx) *judgement {
-	j := &judgement{e: c.e, tx: tx, push: c.push, org: c.by.Org, repo: c.to.RepoID, mode: hooks.Mode(c.to.Mode),
+	j := &judgement{tx: tx, push: c.push, org: c.by.Org, repo: c.to.RepoID, mode: hooks.Mode(c.to.Mode),
 		at: c.e.now(c.to.Now), rules: c.rules, in: c.push.Input()}
 	j.in.Pusher = push.Person{User: c.pusher.Key, Name: c.pusher.Name, Email: c.pusher.Email}
 	j.in.Repo = push.Repo{Name: c.to.Repo, DefaultBranch: strings.TrimPrefix(c.to.DefaultBranch, "refs/heads/")}
@@ -339,6 +339,9 @@ func (c *decision) quiet() bool {
 	})
 }
 
+// maxCommand bounds a command for people to type: one that is cut is none.
+const maxCommand = 1000
+
 // retry is the command that brings branches and notes in one push, if missing
 // receipts are among what refuses this one.
 func retry(p *hooks.Push, findings []push.Finding) string {
@@ -357,7 +360,11 @@ func retry(p *hooks.Push, findings []push.Finding) string {
 		}
 		words = append(words, name)
 	}
-	return strings.Join(append(words, "refs/notes/blameprompt"), " ")
+	command := strings.Join(append(words, "refs/notes/blameprompt"), " ")
+	if len(command) > maxCommand {
+		return ""
+	}
+	return command
 }
 
 // quoted makes a name one word of a shell.

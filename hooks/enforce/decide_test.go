@@ -503,6 +503,20 @@ func TestEvaluateTriesOtherPolicies(t *testing.T) {
 	}
 }
 
+// What the organisation has spent is not what an unknown repository has.
+func TestUnknownRepositoriesHaveSpentNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.decide(costing("c1", "9"))
+	w.policy("Budget", "block", `{"max_cost_per_day": 10, "per": "repo"}`)
+	for name, want := range map[string]push.Outcome{"not/yet": push.Accept, repoName: push.Refuse} {
+		verdict, err := w.Evaluate(context.Background(), w.by, enforce.EvaluateInput{Repo: name, Push: costing("c2", "2")})
+		if err != nil || verdict.Outcome != want {
+			t.Errorf("%s: %s (%v), want %s", name, verdict.Outcome, err, want)
+		}
+	}
+}
+
 func TestChangedPoliciesCountAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

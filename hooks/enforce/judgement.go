@@ -16,7 +16,6 @@ import (
 
 // judgement is one push on its way to a verdict, within one transaction.
 type judgement struct {
-	e    *Enforcer
 	tx   *store.Tx
 	push *hooks.Push
 	org  uuid.UUID
@@ -213,9 +212,9 @@ func (j *judgement) oids() []string {
 	return oids
 }
 
-// evaluate reads the totals that the rules ask for and judges by the rules,
-// with waivers. Whatever it accepts must be recorded in the same transaction:
-// until it ends, nobody else judges by these totals.
+// evaluate reads the totals that the rules ask for and judges by the rules.
+// Whatever it accepts must be recorded in the same transaction: until it ends,
+// nobody else judges by these totals.
 func (j *judgement) evaluate(ctx context.Context) (*ruling, error) {
 	needs := j.rules.set.Needs(j.in)
 	if j.locked {

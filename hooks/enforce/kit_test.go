@@ -80,8 +80,13 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dsn := storetest.DSN(t)
-	db := storetest.OpenDSN(t, dsn)
-	org := storetest.MustOrg(t, db, "acme")
+	return newWorldIn(t, dsn, storetest.OpenDSN(t, dsn), "acme")
+}
+
+// newWorldIn makes an organisation in a database that others may share.
+func newWorldIn(t testing.TB, dsn string, db *store.DB, name string) *world {
+	t.Helper()
+	org := storetest.MustOrg(t, db, name)
 	w := &world{t: t, dsn: dsn, db: db, org: org, repo: storetest.MustRepo(t, db, org, repoName, ""), clock: &clock{now: noon},
 		fetches: &demands{}, by: access.Principal{Org: org.ID, Name: "hook:uid=7", Scopes: []access.Scope{access.Hook}, RequestID: "r1"}}
 	w.Enforcer = w.daemon(db)

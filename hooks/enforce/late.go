@@ -21,9 +21,14 @@ import (
 
 // Reconsider judges again what is pending or held in a repository, or for the
 // nil UUID in the whole organisation, because of an event (store.EventNotes and
-// the like). One decision that cannot be judged keeps no other from it.
+// the like). Of notes, those decisions are judged that have new ones. One
+// decision that cannot be judged keeps no other from it.
 func (e *Enforcer) Reconsider(ctx context.Context, org, repo uuid.UUID, event string) error {
-	waiting, err := e.cfg.DB.WaitingDecisions(ctx, org, repo)
+	list := e.cfg.DB.WaitingDecisions
+	if event == store.EventNotes {
+		list = e.cfg.DB.StaleDecisions
+	}
+	waiting, err := list(ctx, org, repo)
 	if err != nil {
 		return err
 	}
@@ -45,7 +50,7 @@ func (e *Enforcer) Due(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stale, err := e.cfg.DB.StaleDecisions(ctx)
+	stale, err := e.cfg.DB.StaleDecisions(ctx, uuid.Nil, uuid.Nil)
 	if err != nil {
 		return err
 	}
@@ -95,66 +100,91 @@ func (e *Enforcer) sum(ctx context.Context) error {
 	}
 }
 
+// rejudgeBatch is how many decisions of a repository share one reading of notes.
+const rejudgeBatch = 25
+
+// rejudgeAll judges waiting decisions again, which come by repository.
 func (e *Enforcer) rejudgeAll(ctx context.Context, waiting []store.WaitingRef) error {
 	var errs []error
-	for _, w := range waiting {
-		if ctx.Err() != nil {
-			return errors.Join(append(errs, ctx.Err())...)
+	for len(waiting) > 0 && ctx.Err() == nil {
+		n := 1
+		for n < len(waiting) && n < rejudgeBatch && waiting[n].RepoID == waiting[0].RepoID {
+			n++
 		}
-		if err := e.rejudge(ctx, w); err != nil {
-			errs = append(errs, fmt.Errorf("judging decision %s again: %w", w.ID, err))
-		}
+		errs = append(errs, e.rejudgeSome(ctx, waiting[:n]))
+		waiting = waiting[n:]
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, ctx.Err())...)
 }
 
 // errOvertaken says that somebody else judged the decision meanwhile.
 var errOvertaken = errors.New("decided by somebody else meanwhile")
 
-// rejudgeTries is how often a decision that others judge at the same time is
-// read anew.
-const rejudgeTries = 5
-
-// rejudge judges one waiting decision again. Where it waits no more there is
-// nothing to do, nor where somebody else has judged it on facts that were read
-// since this began.
-func (e *Enforcer) rejudge(ctx context.Context, ref store.WaitingRef) error {
-	ctx, cancel := context.WithTimeout(ctx, lateTimeout)
-	defer cancel()
-	var began time.Time
-	err := errOvertaken
-	for try := 0; try < rejudgeTries && errors.Is(err, errOvertaken); try++ {
-		w, readErr := e.cfg.DB.WaitingDecision(ctx, ref.OrgID, ref.ID)
-		if errors.Is(readErr, store.ErrNotFound) {
-			return nil
+// rejudgeSome judges decisions of one repository again; those in whose way
+// somebody else came by themselves.
+func (e *Enforcer) rejudgeSome(ctx context.Context, waiting []store.WaitingRef) error {
+	var errs []error
+	failed := func(id uuid.UUID, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("judging decision %s again: %w", id, err))
 		}
-		if readErr != nil {
+	}
+	var lates []*late
+	for _, ref := range waiting {
+		l, err := e.read(ctx, ref)
+		failed(ref.ID, err)
+		if l != nil {
+			lates = append(lates, l)
+		}
+	}
+	if err := e.readNotes(ctx, lates); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, l := range lates {
+		err := e.settle(ctx, l)
+		if errors.Is(err, errOvertaken) {
+			err = e.retry(ctx, l.ref, l.w.ReadAt)
+		}
+		failed(l.ref.ID, err)
+	}
+	return errors.Join(errs...)
+}
+
+// retries is how often a decision that others judge at the same time is read
+// anew.
+const retries = 5
+
+// retry judges a decision again that others judge at the same time, unless one
+// of them did so on facts that were read since the moment.
+func (e *Enforcer) retry(ctx context.Context, ref store.WaitingRef, since time.Time) error {
+	err := errOvertaken
+	for try := 0; try < retries && errors.Is(err, errOvertaken); try++ {
+		l, readErr := e.read(ctx, ref)
+		if l == nil || readErr != nil {
 			return readErr
 		}
-		if try == 0 {
-			began = w.ReadAt
-		} else if w.JudgedAt != nil && !w.JudgedAt.Before(began) {
+		if l.w.JudgedAt != nil && !l.w.JudgedAt.Before(since) {
 			return nil
 		}
-		err = e.settle(ctx, &w, ref.Event)
+		if err := e.readNotes(ctx, []*late{l}); err != nil {
+			return err
+		}
+		err = e.settle(ctx, l)
 	}
 	return err
 }
 
 // settle judges a decision on what is known now and writes what that leads to,
 // unless it was judged since it was read: then errOvertaken.
-func (e *Enforcer) settle(ctx context.Context, w *store.WaitingDecision, event string) error {
-	late, err := e.read(ctx, w)
-	if err != nil {
-		return err
-	}
-	by := access.Daemon(w.OrgID)
+func (e *Enforcer) settle(ctx context.Context, l *late) error {
+	ctx, cancel := context.WithTimeout(ctx, lateTimeout)
+	defer cancel()
 	return e.cfg.DB.Judge(ctx, func(tx *store.Tx) error {
-		s, statuses, err := late.judge(ctx, tx, event)
+		s, statuses, err := l.judge(ctx, tx)
 		if err != nil {
 			return err
 		}
-		current := *w
+		current := *l.w
 		s.Waiting = &current
 		same, err := tx.LockWaiting(ctx, &current)
 		if err != nil {
@@ -163,10 +193,10 @@ func (e *Enforcer) settle(ctx context.Context, w *store.WaitingDecision, event s
 		if !same {
 			return errOvertaken
 		}
-		if err := tx.Settle(ctx, by, *s); err != nil {
+		if err := tx.Settle(ctx, access.Daemon(current.OrgID), *s); err != nil {
 			return err
 		}
-		return e.want(ctx, tx, w.OrgID, w.RepoID, statuses)
+		return e.want(ctx, tx, current.OrgID, current.RepoID, statuses)
 	})
 }
 
@@ -174,15 +204,24 @@ func (e *Enforcer) settle(ctx context.Context, w *store.WaitingDecision, event s
 // there, with the notes that are there now.
 type late struct {
 	e     *Enforcer
+	ref   store.WaitingRef
 	w     *store.WaitingDecision
 	push  hooks.Push
 	input push.Input
 	await bool
 }
 
-// read prepares the push of a decision for another judgement.
-func (e *Enforcer) read(ctx context.Context, w *store.WaitingDecision) (*late, error) {
-	l := &late{e: e, w: w}
+// read prepares the push of a decision for another judgement; nil if it does
+// not wait any more.
+func (e *Enforcer) read(ctx context.Context, ref store.WaitingRef) (*late, error) {
+	w, err := e.cfg.DB.WaitingDecision(ctx, ref.OrgID, ref.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &late{e: e, ref: ref, w: &w}
 	if err := json.Unmarshal(w.Push, &l.push); err != nil {
 		return nil, fmt.Errorf("reading its push: %w", err)
 	}
@@ -191,19 +230,36 @@ func (e *Enforcer) read(ctx context.Context, w *store.WaitingDecision) (*late, e
 	}
 	l.await = w.DueAt != nil && (e.now(w.ReadAt).Before(*w.DueAt) || !w.Fetched)
 	l.forget()
-	if e.cfg.Notes == nil || len(l.push.Commits) == 0 {
-		return l, nil
-	}
-	commits := make([]string, len(l.push.Commits))
-	for i := range l.push.Commits {
-		commits[i] = string(l.push.Commits[i].OID)
-	}
-	found, err := e.cfg.Notes.Notes(ctx, w.OrgID, w.RepoID, commits)
-	if err != nil {
-		return nil, err
-	}
-	l.push.Notes = newer(l.push.Notes, found)
 	return l, nil
+}
+
+// readNotes reads the notes of all commits of decisions of one repository.
+func (e *Enforcer) readNotes(ctx context.Context, lates []*late) error {
+	var commits []string
+	for _, l := range lates {
+		for i := range l.push.Commits {
+			commits = append(commits, string(l.push.Commits[i].OID))
+		}
+	}
+	if e.cfg.Notes == nil || len(commits) == 0 {
+		return nil
+	}
+	found, err := e.cfg.Notes.Notes(ctx, lates[0].w.OrgID, lates[0].w.RepoID, commits)
+	if err != nil {
+		return err
+	}
+	byCommit := map[gitcmd.OID][]hooks.Note{}
+	for _, note := range found {
+		byCommit[note.Commit] = append(byCommit[note.Commit], note)
+	}
+	for _, l := range lates {
+		var own []hooks.Note
+		for i := range l.push.Commits {
+			own = append(own, byCommit[l.push.Commits[i].OID]...)
+		}
+		l.push.Notes = newer(l.push.Notes, own)
+	}
+	return nil
 }
 
 // forget drops the refs and commits of the push that are there no more.
@@ -252,7 +308,7 @@ func newer(old, found []hooks.Note) []hooks.Note {
 
 // judge comes to the late verdict and what it leads to. The rules are those of
 // the push, as they are now; the day is that of the push.
-func (l *late) judge(ctx context.Context, tx *store.Tx, event string) (*store.Settlement, []store.Status, error) {
+func (l *late) judge(ctx context.Context, tx *store.Tx) (*store.Settlement, []store.Status, error) {
 	if len(l.push.Commits) == 0 {
 		none := push.Verdict{Outcome: push.Accept, Findings: []push.Finding{}, Policies: []push.Judged{}}
 		return &store.Settlement{State: store.StateReleased, Verdict: none, Event: store.EventGone}, nil, nil
@@ -265,7 +321,7 @@ func (l *late) judge(ctx context.Context, tx *store.Tx, event string) (*store.Se
 	if err != nil {
 		return nil, nil, err
 	}
-	s := l.settlement(j, r, event)
+	s := l.settlement(j, r)
 	if !l.w.Connected {
 		return s, nil, nil
 	}
@@ -299,7 +355,7 @@ func (l *late) judgement(ctx context.Context, tx *store.Tx) (*judgement, error) 
 	if err != nil {
 		return nil, err
 	}
-	j := &judgement{e: l.e, tx: tx, push: &l.push, org: l.w.OrgID, repo: l.w.RepoID, mode: hooks.Mode(l.w.Mode), at: l.input.Now,
+	j := &judgement{tx: tx, push: &l.push, org: l.w.OrgID, repo: l.w.RepoID, mode: hooks.Mode(l.w.Mode), at: l.input.Now,
 		in: l.push.Input(), locked: true}
 	j.in.Pusher, j.in.Repo = l.input.Pusher, l.input.Repo
 	if j.zone, err = zone(to.TimeZone); err != nil {
@@ -314,8 +370,8 @@ var states = map[push.Outcome]store.DecisionState{
 	push.Accept: store.StateReleased, push.Warn: store.StateReleased, push.Pending: store.StatePending, push.Refuse: store.StateHeld,
 }
 
-func (l *late) settlement(j *judgement, r *ruling, event string) *store.Settlement {
-	s := &store.Settlement{State: states[r.Outcome], Verdict: r.Verdict, Event: event, Brought: j.brought()}
+func (l *late) settlement(j *judgement, r *ruling) *store.Settlement {
+	s := &store.Settlement{State: states[r.Outcome], Verdict: r.Verdict, Event: l.ref.Event, Brought: j.brought()}
 	if s.State == store.StateHeld {
 		s.Holds = l.holds(j, r)
 	}

@@ -446,3 +446,29 @@ func TestLateVerdictsCountForTheDayOfThePush(t *testing.T) {
 		t.Errorf("%s the day after, want held: the limit of the day of the push was broken", d.State)
 	}
 }
+
+// Notes concern the decisions on their commits and no other; the end of the
+// time concerns all.
+func TestNotesConcernTheirCommits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy("Models", "block", noModels)
+	for i := range 60 {
+		w.decide(pushed(marked(fmt.Sprintf("c%d", i))))
+	}
+	for i := range 3 {
+		w.upload(fmt.Sprintf("c%d", i*20), bad)
+	}
+	count := func(state string) string {
+		return w.rows(`SELECT format('%s judged, %s ` + state + `', count(judged_at), count(*) FILTER (WHERE state = $1)) FROM decisions`, state)[0]
+	}
+	w.reconsider(store.EventNotes)
+	if got := count("held"); got != "3 judged, 3 held" {
+		t.Errorf("notes of three commits: %s", got)
+	}
+	w.clock.forward(15 * time.Minute)
+	w.due()
+	if got := count("released"); got != "60 judged, 57 released" {
+		t.Errorf("the end of the time: %s", got)
+	}
+}

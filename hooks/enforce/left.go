@@ -185,13 +185,15 @@ func (e *Enforcer) leave(ctx context.Context, by access.Principal, left []leavin
 		for i, oid := range l.commits {
 			commits[i] = string(oid)
 		}
-		err := e.cfg.DB.Judge(ctx, func(tx *store.Tx) error {
-			return tx.Leave(ctx, by, l.repo, l.decision, commits, l.deleted)
+		var waiting []store.WaitingRef
+		err := e.cfg.DB.Judge(ctx, func(tx *store.Tx) (err error) {
+			waiting, err = tx.Leave(ctx, by, l.repo, l.decision, commits, l.deleted)
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		if err := e.Reconsider(ctx, by.Org, l.repo, store.EventGone); err != nil {
+		if err := e.rejudgeAll(ctx, waiting); err != nil {
 			return err
 		}
 	}
