@@ -60,8 +60,8 @@ const connectionColumns = `id, org_id, forge, api_url, owner, include, exclude, 
 	created_by, created_at, revoked_at, checked_at, problem`
 
 // SaveConnection stores a connection with its token sealed. One with the same
-// forge, address and owner is changed, token included, and is due for a look;
-// created tells which.
+// forge, address and owner is changed, token included, and is due for a look, and
+// what the forge refused to be told is tried again; created tells which.
 func (db *DB) SaveConnection(ctx context.Context, by access.Principal, in NewConnection) (row Connection, created bool, err error) {
 	err = db.InTx(ctx, func(tx *Tx) error {
 		found, err := collectOne[struct{ ID uuid.UUID }](ctx, tx, "finding the connection to "+in.Owner, `
@@ -75,6 +75,9 @@ func (db *DB) SaveConnection(ctx context.Context, by access.Principal, in NewCon
 			return err
 		}
 		if row, err = tx.saveConnection(ctx, by, found.ID, in); err != nil {
+			return err
+		}
+		if err := tx.retryStatuses(ctx, row); err != nil {
 			return err
 		}
 		return tx.auditConnection(ctx, by, row, created)

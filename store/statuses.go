@@ -135,6 +135,16 @@ func (db *DB) StatusFailed(ctx context.Context, s ClaimedStatus, f PostFailure) 
 	return translate(err, "recording a status that could not be posted")
 }
 
+// retryStatuses lets a connection's statuses be tried anew that wait or were
+// given up; of those of a week ago nobody waits any more.
+func (tx *Tx) retryStatuses(ctx context.Context, c Connection) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE commit_statuses SET next_at = now(), attempts = 0
+		WHERE (posted <> state OR posted_description <> description) AND org_id = $1
+		  AND changed_at > now() - interval '7 days' AND repo_id IN (SELECT id FROM repos WHERE connection_id = $2)`, c.OrgID, c.ID)
+	return translate(err, "taking up the statuses of connection %s", c.ID)
+}
+
 // StatusBacklog counts the statuses of an organisation that their forges are
 // still to be told, and those that were given up.
 type StatusBacklog struct{ Waiting, GivenUp int }

@@ -179,6 +179,11 @@ func TestFailedStatusWaitsAndIsGivenUp(t *testing.T) {
 	if err != nil || backlog != (store.StatusBacklog{GivenUp: 1}) {
 		t.Errorf("backlog %+v, %v", backlog, err)
 	}
+	// Another token may be allowed it.
+	mustConnect(t, k.db, access.CLI(k.org), newConnection())
+	if s := k.one(t); s.Attempts != 1 {
+		t.Errorf("claimed %+v", s)
+	}
 }
 
 func TestUnsurePostKeepsItsClaim(t *testing.T) {

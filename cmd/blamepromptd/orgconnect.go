@@ -139,7 +139,13 @@ func (a *app) connectOrg(ctx context.Context, s *session, by access.Principal, i
 	if err != nil {
 		return fmt.Errorf("the connection is stored, but not all was done; run the same again, or leave it to the daemon: %w", err)
 	}
-	return a.printConnected(connectShown{Connection: row.ID.String()}, report)
+	if err := a.printConnected(connectShown{Connection: row.ID.String()}, report); err != nil {
+		return err
+	}
+	if !s.daemon && !a.json && report.Count(store.RepoAdded)+report.Count(store.RepoAttached) > 0 {
+		fmt.Fprintln(a.stderr, "They are fetched when a daemon runs (\"blamepromptd serve\").")
+	}
+	return nil
 }
 
 // printConnected shows what was done for each repository that something was to

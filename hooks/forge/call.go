@@ -259,8 +259,12 @@ func numbered[T any](ctx context.Context, s session, query url.Values, path []st
 	return &CallError{Err: ErrAnswer, Detail: fmt.Sprintf("more than %d pages", maxPages)}
 }
 
-// hasNext looks for the next page in the Link header (RFC 8288).
+// hasNext looks for the next page in the Link header (RFC 8288), and where
+// GitLab tells it too.
 func hasNext(h http.Header) bool {
+	if h.Get("X-Next-Page") != "" {
+		return true
+	}
 	for _, value := range h.Values("Link") {
 		for link := range strings.SplitSeq(value, ",") {
 			_, params, _ := strings.Cut(link, ">")

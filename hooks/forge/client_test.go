@@ -235,7 +235,7 @@ func TestListRepos(t *testing.T) {
 			"GET /api/v3/orgs/acme/repos?page=2&per_page=100&sort=full_name&type=all": {body: `[{"full_name":"acme/zoo","clone_url":"https://github.com/acme/zoo.git"}]`},
 		}, append(three("github.com", "acme", "old"), Repo{Path: "acme/zoo", HTTPURL: "https://github.com/acme/zoo.git"})},
 		{map[string]reply{
-			"GET /api/v4/groups/acme/projects?include_subgroups=true&order_by=id&page=1&per_page=100&sort=asc&with_shared=false": {header: link, body: apiBody(t, "gitlab-projects")},
+			"GET /api/v4/groups/acme/projects?include_subgroups=true&order_by=id&page=1&per_page=100&sort=asc&with_shared=false": {header: map[string]string{"X-Next-Page": "2"}, body: apiBody(t, "gitlab-projects")},
 			"GET /api/v4/groups/acme/projects?include_subgroups=true&order_by=id&page=2&per_page=100&sort=asc&with_shared=false": {body: `[{"path_with_namespace":"acme/a/b/c","http_url_to_repo":"https://x.example/acme/a/b/c.git"}]`},
 		}, append(three("gitlab.example.com", "acme", "tools/old"), Repo{Path: "acme/a/b/c", HTTPURL: "https://x.example/acme/a/b/c.git"})},
 		{map[string]reply{
