@@ -51,11 +51,11 @@ type Config struct {
 	SealKeyFile string `toml:"seal_key_file" doc:"File with the 32 bytes that encrypt secrets in the database; made if missing. Unset: seal.key in the data directory."`
 
 	FileRoots        []string `toml:"file_roots" doc:"Directories below which repositories may be added by path. In the environment and as a flag: separated by commas."`
-	PrivateAddresses bool     `toml:"private_addresses" default:"false" doc:"Allow remotes on loopback, link-local and private addresses."`
+	PrivateAddresses bool     `toml:"private_addresses" default:"false" doc:"Allow remotes, and APIs of forges, on loopback, link-local and private addresses, and over http."`
 	SSHKeyFile       string   `toml:"ssh_key_file" doc:"Private key for remotes over ssh; they need it."`
 	SSHKnownHosts    string   `toml:"ssh_known_hosts_file" doc:"Host keys of remotes over ssh. Unset: known_hosts in the data directory."`
 	SSHAcceptNew     bool     `toml:"ssh_accept_new_hosts" default:"false" doc:"Trust the key of a host at its first sight. A changed key is refused all the same."`
-	CAFile           string   `toml:"ca_file" doc:"PEM certificates to trust for remotes over https instead of the system's."`
+	CAFile           string   `toml:"ca_file" doc:"PEM certificates to trust for remotes and APIs of forges over https instead of the system's."`
 	FetchWorkers     int      `toml:"fetch_workers" default:"4" doc:"Repositories that are fetched at a time."`
 	FetchTimeout     Duration `toml:"fetch_timeout" default:"30m" doc:"Longest time that git may take for one fetch."`
 	SweepEvery       Duration `toml:"sweep_every" default:"30s" doc:"Pause between two looks for repositories that no event spoke of."`
