@@ -142,7 +142,7 @@ func (a *app) connectOrg(ctx context.Context, s *session, by access.Principal, i
 	if err := a.printConnected(connectShown{Connection: row.ID.String()}, report); err != nil {
 		return err
 	}
-	if !s.daemon && !a.json && report.Count(store.RepoAdded)+report.Count(store.RepoAttached) > 0 {
+	if !s.daemon && !a.json && report.Registered() > 0 {
 		fmt.Fprintln(a.stderr, "They are fetched when a daemon runs (\"blamepromptd serve\").")
 	}
 	return nil
@@ -174,7 +174,7 @@ func (a *app) printConnected(shown connectShown, report connect.Report) error {
 		fmt.Fprintf(a.stderr, "No webhooks: %s.\n", plain(report.HooksReason))
 	case report.Webhooks == connect.HooksOwner:
 		fmt.Fprintln(a.stderr, "One webhook tells of pushes to all of them.")
-	case report.Webhooks == connect.HooksRepos:
+	case report.Webhooks == connect.HooksRepos && report.Registered() > 0:
 		fmt.Fprintln(a.stderr, "Each has its own webhook: the token may not make one for all.")
 	}
 	return nil

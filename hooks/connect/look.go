@@ -63,6 +63,11 @@ func (r Report) Count(action store.Placement) int {
 	return n
 }
 
+// Registered counts the repositories that belong to the connection now.
+func (r Report) Registered() int {
+	return r.Count(store.RepoAdded) + r.Count(store.RepoAttached) + r.Count(store.RepoKnown)
+}
+
 // Progress takes what a look is doing; total is 0 while it is not known.
 type Progress func(stage string, done, total int)
 

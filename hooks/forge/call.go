@@ -101,8 +101,9 @@ func (s session) exchange(ctx context.Context, c call) (header http.Header, unti
 	if err != nil {
 		return nil, time.Time{}, unreachable(ctx, err)
 	}
-	failed := &CallError{Err: kindOf(resp.StatusCode), Status: resp.StatusCode, Detail: detailOf(refusal, s.account.Token)}
-	if until = limitedUntil(resp.StatusCode, resp.Header, failed.Detail, time.Now()); !until.IsZero() {
+	detail := detailOf(refusal, s.account.Token)
+	failed := &CallError{Err: kindOf(resp.StatusCode, detail), Status: resp.StatusCode, Detail: detail}
+	if until = limitedUntil(resp.StatusCode, resp.Header, detail, time.Now()); !until.IsZero() {
 		failed.Err, failed.RetryAt = ErrLimited, until
 	}
 	return resp.Header, until, failed

@@ -69,9 +69,12 @@ func (e *CallError) Unwrap() error { return e.Err }
 // maxDetail bounds the forge's words, in bytes.
 const maxDetail = 300
 
-// kindOf sorts the answers that are no success.
-func kindOf(status int) error {
+// kindOf sorts the answers that are no success. Gitea answers 500 to the status
+// of a commit that it does not have.
+func kindOf(status int, detail string) error {
 	switch {
+	case status == http.StatusInternalServerError && strings.Contains(detail, "object does not exist"):
+		return ErrMissing
 	case status == http.StatusUnauthorized:
 		return ErrToken
 	case status == http.StatusForbidden:

@@ -393,6 +393,7 @@ func TestRefusalsAreSortedAndWordedSafely(t *testing.T) {
 		"gitlab field":      {reply{status: 422, body: `{"message":{"url":["is blocked: Requests to the local network are not allowed"]}}`}, ErrRejected, "url is blocked: Requests to the local network are not allowed"},
 		"gitlab conflict":   {reply{status: 409, body: `{"message":"Another update to this commit status is in progress"}`}, ErrRejected, "Another update"},
 		"gitea":             {reply{status: 403, body: `{"message":"token does not have at least one of required scope(s): [write:repository]","url":"https://x/api/swagger"}`}, ErrForbidden, "write:repository"},
+		"gitea no commit":   {reply{status: 500, body: `{"message":"GetCommit[c00d]: object does not exist [id: c00d, rel_path: ]","url":"https://x/api/swagger"}`}, ErrMissing, "object does not exist"},
 		"cloud":             {reply{status: 404, body: `{"type":"error","error":{"message":"Repository acme/x not found","detail":"There is no API hosted at this URL."}}`}, ErrMissing, "Repository acme/x not found; There is no API hosted at this URL."},
 		"datacenter":        {reply{status: 404, body: `{"errors":[{"context":null,"message":"Project PAY does not exist.","exceptionName":"com.atlassian.bitbucket.project.NoSuchProjectException"}]}`}, ErrMissing, "Project PAY does not exist."},
 		"echoed token":      {reply{status: 400, body: `{"message":"no such token: tok-en-123"}`}, ErrRejected, "no such token: [secret]"},
