@@ -20,7 +20,7 @@ help: ## show this
 run: deps build ## install what is missing, build, and run the daemon on its defaults
 	@exec bin/blamepromptd serve
 
-deps: ## install what is missing: PostgreSQL's server programs and git
+deps: ## install what is missing: PostgreSQL's server programs, git and ssh
 	@./install.sh --deps
 
 test: deps ## install what is missing and run every test, against a real PostgreSQL

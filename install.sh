@@ -18,7 +18,8 @@ usage() {
 Usage: ./install.sh [--dry-run]          install the programs of ./bin into PREFIX/bin
                                          and their pages into PREFIX/share/man
        ./install.sh --deps [--dry-run]   install what they need and is missing:
-                                         PostgreSQL's server programs >= $min_postgres, git >= $min_git
+                                         PostgreSQL's server programs >= $min_postgres, git >= $min_git,
+                                         and ssh for remotes that are reached by it
        ./install.sh --help
 
 --deps uses apt-get, dnf or apk, as root or through sudo, and neither creates
@@ -90,7 +91,7 @@ find_git() {
 	[ -n "$version" ] && at_least "$version" "$min_git" && say "$version"
 }
 
-# find_missing sets missing to the subset of "postgres git" that is not there.
+# find_missing sets missing to the subset of "postgres git ssh" that is not there.
 find_missing() {
 	missing=
 	if found=$(find_postgres); then
@@ -103,14 +104,20 @@ find_missing() {
 	else
 		missing="$missing git"
 	fi
+	if command -v ssh >/dev/null 2>&1 && command -v ssh-keygen >/dev/null 2>&1; then
+		say "ssh: fine"
+	else
+		missing="$missing ssh"
+	fi
 }
 
-# packages PG_PACKAGES prints the packages for what is missing.
+# packages PG_PACKAGES SSH_PACKAGE prints the packages for what is missing.
 packages() {
 	for what in $missing; do
 		case $what in
 		postgres) printf '%s ' "$1" ;;
 		git) printf 'git ca-certificates ' ;;
+		ssh) printf '%s ' "$2" ;;
 		esac
 	done
 }
@@ -151,18 +158,18 @@ install_apt() {
 		;;
 	esac
 	# shellcheck disable=SC2046 # one word per package
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(packages postgresql)
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(packages postgresql openssh-client)
 	case $missing in *postgres*) allow_cluster ;; esac
 }
 
 install_dnf() {
 	# shellcheck disable=SC2046 # one word per package
-	as_root dnf install -y $(packages "postgresql-server postgresql-contrib")
+	as_root dnf install -y $(packages "postgresql-server postgresql-contrib" openssh-clients)
 }
 
 install_apk() {
 	# shellcheck disable=SC2046 # one word per package
-	as_root apk add $(packages "postgresql postgresql-contrib")
+	as_root apk add $(packages "postgresql postgresql-contrib" openssh-client)
 }
 
 install_deps() {
@@ -176,12 +183,12 @@ install_deps() {
 	elif command -v apk >/dev/null 2>&1; then
 		install_apk
 	else
-		fail "no apt-get, dnf or apk here; install PostgreSQL's server programs >= $min_postgres and git >= $min_git by hand"
+		fail "no apt-get, dnf or apk here; install PostgreSQL's server programs >= $min_postgres, git >= $min_git and ssh by hand"
 	fi
 	[ "$dry_run" = no ] || return 0
 	find_missing
 	[ -z "$missing" ] ||
-		fail "still missing or too old: ${missing# }; PostgreSQL >= $min_postgres and git >= $min_git are needed"
+		fail "still missing or too old: ${missing# }; PostgreSQL >= $min_postgres, git >= $min_git and ssh are needed"
 }
 
 install_programs() {
