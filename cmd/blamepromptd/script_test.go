@@ -50,7 +50,7 @@ var hookProgram = sync.OnceValues(func() (string, error) {
 })
 
 // TestScripts runs testdata/script. Beside what testscript and daemontest have,
-// there is blameprompt-hook, the condition root, and a script has
+// there is blameprompt-hook, the conditions root and race, and a script has
 //
 //	httpshost     serves the daemon over HTTPS; sets $HTTPS and writes ca.pem
 //	sshhost       runs an OpenSSH server for this account with the key in $WORK/key;
@@ -83,10 +83,13 @@ func TestScripts(t *testing.T) {
 		return setup(env)
 	}
 	params.Condition = func(name string) (bool, error) {
-		if name != "root" {
-			return false, fmt.Errorf("unknown condition %q", name)
+		switch name {
+		case "root":
+			return os.Geteuid() == 0, nil
+		case "race":
+			return raceDetector, nil
 		}
-		return os.Geteuid() == 0, nil
+		return false, fmt.Errorf("unknown condition %q", name)
 	}
 	params.Cmds["httpshost"] = cmdHTTPSHost
 	params.Cmds["sshhost"] = cmdSSHHost
