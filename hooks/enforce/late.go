@@ -24,11 +24,14 @@ import (
 // the like). Of notes, those decisions are judged that have new ones. One
 // decision that cannot be judged keeps no other from it.
 func (e *Enforcer) Reconsider(ctx context.Context, org, repo uuid.UUID, event string) error {
-	list := e.cfg.DB.WaitingDecisions
 	if event == store.EventNotes {
-		list = e.cfg.DB.StaleDecisions
+		stale, err := e.cfg.DB.StaleDecisions(ctx, org, repo)
+		if err != nil {
+			return err
+		}
+		return e.rejudgeAll(ctx, slices.DeleteFunc(stale, func(w store.WaitingRef) bool { return w.Event != event }))
 	}
-	waiting, err := list(ctx, org, repo)
+	waiting, err := e.cfg.DB.WaitingDecisions(ctx, org, repo)
 	if err != nil {
 		return err
 	}
