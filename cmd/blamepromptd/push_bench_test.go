@@ -52,7 +52,7 @@ func BenchmarkPush(b *testing.B) {
 		for _, size := range pushSizes {
 			plain, hooked := w.measure(size.commits)
 			more := hooked - plain
-			fmt.Printf("| %d commits | %.1f ms | %.1f ms | %.2f times | %.1f ms | %.1f ms | %.0f ms |\n",
+			fmt.Printf("| %d commit(s) | %.1f ms | %.1f ms | %.2f times | %.1f ms | %.1f ms | %.0f ms |\n",
 				size.commits, plain, hooked, hooked/plain, more, w.decided(size.commits), size.bound)
 			b.ReportMetric(more, fmt.Sprintf("ms-more/%d", size.commits))
 		}
