@@ -126,12 +126,16 @@ func (d *inserting) insertCommits() error {
 	return nil
 }
 
-// idAt makes an id of version 7 of a moment.
+// idAt is a UUID of version 7 (RFC 9562, section 5.7) of a moment, with its
+// fraction of a millisecond behind it, so that ids are in the order of moments.
 func idAt(at time.Time) uuid.UUID {
 	id := uuid.Must(uuid.NewV7())
 	for i, ms := 0, at.UnixMilli(); i < 6; i++ {
 		id[i] = byte(ms >> (8 * (5 - i)))
 	}
+	const fractions = 1 << 12
+	fraction := at.Nanosecond() % int(time.Millisecond) * fractions / int(time.Millisecond)
+	id[6], id[7] = 0x70|byte(fraction>>8), byte(fraction)
 	return id
 }
 
