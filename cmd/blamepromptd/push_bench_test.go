@@ -62,6 +62,7 @@ func BenchmarkPush(b *testing.B) {
 // pushWorld is a developer's repository and two on a server.
 type pushWorld struct {
 	b             *testing.B
+	daemon        *instance
 	dev           *gittest.Fixture
 	db            *store.DB
 	plain, hooked string
@@ -81,7 +82,7 @@ func newPushWorld(b *testing.B) *pushWorld {
 		b.Fatal(err)
 	}
 	daemon := begin(b, data, "", dir).ready()
-	w := &pushWorld{b: b, dev: gittest.New(b)}
+	w := &pushWorld{b: b, daemon: daemon, dev: gittest.New(b)}
 	files := make(map[string]string)
 	for i := range 200 {
 		files[fmt.Sprintf("src/dir%d/file%d.go", i%20, i)] = strings.Repeat("a line of code\n", 50)

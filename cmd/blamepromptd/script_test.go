@@ -123,45 +123,73 @@ func cmdHTTPSHost(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdSSHHost(ts *testscript.TestScript, neg bool, args []string) {
 	daemontest.Usage(ts, neg, len(args) == 0, "sshhost")
-	sshd, err := exec.LookPath("sshd")
+	port, stop, err := startSSHD(ts.MkAbs("."))
 	ts.Check(err)
-	if os.Geteuid() == 0 {
-		// Where sshd confines itself, which its service makes at its start.
-		ts.Check(os.MkdirAll("/run/sshd", 0o755))
-	}
-	for _, name := range []string{"hostkey", "key"} {
-		ts.Check(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", ts.MkAbs(name)).Run())
-	}
-	port := freePort(ts)
-	config := fmt.Sprintf("ListenAddress 127.0.0.1:%s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPidFile none\n"+
-		"PermitRootLogin yes\nUsePAM no\nSetEnv PATH=%s\n", port, ts.MkAbs("hostkey"), ts.MkAbs("key.pub"), os.Getenv("PATH"))
-	ts.Check(os.WriteFile(ts.MkAbs("sshd_config"), []byte(config), 0o600))
-	cmd := exec.Command(sshd, "-D", "-e", "-f", ts.MkAbs("sshd_config"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	ts.Check(cmd.Start())
-	ts.Defer(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	daemontest.Poll(ts, "sshd", daemontest.Patience, func() bool {
-		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	ts.Defer(stop)
+	daemontest.Poll(ts, "sshd", daemontest.Patience, func() bool { return listens(port) })
 	ts.Setenv("SSHPORT", port)
-	ts.Setenv("GIT_SSH_COMMAND", strings.Join([]string{"ssh", "-F", "none", "-i", ts.MkAbs("key"), "-o", "StrictHostKeyChecking=no",
-		"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"}, " "))
+	ts.Setenv("GIT_SSH_COMMAND", sshWith(ts.MkAbs("key")))
 }
 
-func freePort(ts *testscript.TestScript) string {
+// sshWith is ssh with a key for a server that nobody knows.
+func sshWith(key string) string {
+	return strings.Join([]string{"ssh", "-F", "none", "-i", key, "-o", "StrictHostKeyChecking=no",
+		"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"}, " ")
+}
+
+// startSSHD starts an OpenSSH server for this account, which lets in who has
+// the key that is made in dir.
+func startSSHD(dir string) (port string, stop func(), err error) {
+	sshd, err := exec.LookPath("sshd")
+	if err != nil {
+		return "", nil, err
+	}
+	if os.Geteuid() == 0 {
+		// Where sshd confines itself, which its service makes at its start.
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			return "", nil, err
+		}
+	}
+	for _, name := range []string{"hostkey", "key"} {
+		if err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, name)).Run(); err != nil {
+			return "", nil, fmt.Errorf("making a key: %w", err)
+		}
+	}
+	if port, err = freePort(); err != nil {
+		return "", nil, err
+	}
+	config := fmt.Sprintf("ListenAddress 127.0.0.1:%s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPidFile none\n"+
+		"PermitRootLogin yes\nUsePAM no\nSetEnv PATH=%s\n", port, filepath.Join(dir, "hostkey"), filepath.Join(dir, "key.pub"), os.Getenv("PATH"))
+	if err := os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(config), 0o600); err != nil {
+		return "", nil, err
+	}
+	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "sshd_config"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	return port, func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}, nil
+}
+
+func listens(port string) bool {
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
+func freePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
+	if err != nil {
+		return "", err
+	}
 	defer listener.Close()
 	_, port, err := net.SplitHostPort(listener.Addr().String())
-	ts.Check(err)
-	return port
+	return port, err
 }
 
 func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {

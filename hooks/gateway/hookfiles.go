@@ -49,19 +49,22 @@ func writeHooks(dir, program string) error {
 // hookScripts are the hooks of a kind. A program that is missing fails them,
 // and with them the push.
 func hookScripts(program string, kind store.Repo) map[string]string {
-	quoted := "'" + strings.ReplaceAll(program, "'", `'\''`) + "'"
-	judge := fmt.Sprintf("%s --mode %s pre-receive", quoted, kind.Mode)
+	judge := fmt.Sprintf("\"$program\" --mode %s pre-receive", kind.Mode)
 	pre := "exec " + judge + "\n"
 	if kind.Gateway == store.GatewayForwarding {
 		pre = "updates=$(cat)\n" +
 			"printf '%s\\n' \"$updates\" | " + judge + " || exit 1\n" +
-			"printf '%s\\n' \"$updates\" | " + quoted + " " + hooks.ForwardHook + "\n"
+			"printf '%s\\n' \"$updates\" | \"$program\" " + hooks.ForwardHook + "\n"
 	}
-	const head = "#!/bin/sh\n# Written by the gateway of BlamePrompt Enterprise at each start.\n"
+	head := "#!/bin/sh\n# Written by the gateway of BlamePrompt Enterprise at each start.\n" +
+		"program='" + strings.ReplaceAll(program, "'", `'\''`) + "'\n" +
+		"if [ ! -x \"$program\" ]; then\n" +
+		"\techo 'BlamePrompt: this push is refused because a program of the service is missing. Tell your administrator.' >&2\n" +
+		"\texit 1\nfi\n"
 	return map[string]string{
 		"pre-receive":  head + pre,
-		"proc-receive": head + "exec " + quoted + " proc-receive\n",
-		"post-receive": head + fmt.Sprintf("exec %s --mode %s post-receive\n", quoted, kind.Mode),
+		"proc-receive": head + "exec \"$program\" proc-receive\n",
+		"post-receive": head + fmt.Sprintf("exec \"$program\" --mode %s post-receive\n", kind.Mode),
 	}
 }
 

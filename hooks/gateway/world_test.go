@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -367,26 +368,37 @@ func receiptsAt(t testing.TB, repo *gitcmd.Repo, treeish gitcmd.OID) map[string]
 		if err != nil {
 			return err
 		}
-		var body struct{ Receipts []json.RawMessage }
-		if err := json.Unmarshal(object.Data, &body); err != nil {
+		receipts, err := receiptsOf(object.Data)
+		if err != nil {
 			return fmt.Errorf("note of %s: %w", commit, err)
 		}
 		if all[commit] == nil {
 			all[commit] = map[string]string{}
 		}
-		for _, raw := range body.Receipts {
-			var receipt struct{ ID string }
-			if err := json.Unmarshal(raw, &receipt); err != nil {
-				return err
-			}
-			all[commit][receipt.ID] = string(raw)
-		}
+		maps.Copy(all[commit], receipts)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// receiptsOf reads the receipts of a note: their text by id.
+func receiptsOf(note []byte) (map[string]string, error) {
+	var body struct{ Receipts []json.RawMessage }
+	if err := json.Unmarshal(note, &body); err != nil {
+		return nil, err
+	}
+	texts := map[string]string{}
+	for _, raw := range body.Receipts {
+		var receipt struct{ ID string }
+		if err := json.Unmarshal(raw, &receipt); err != nil {
+			return nil, err
+		}
+		texts[receipt.ID] = string(raw)
+	}
+	return texts, nil
 }
 
 // ids are the receipts of the notes ref in the gateway's copy, sorted.
