@@ -8,7 +8,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # Runs a command beside one PostgreSQL server for all tests.
 WITH_POSTGRES := go run ./store/storetest/cluster --
 # Where goroutines meet; the race detector takes its time and a C compiler.
-CONCURRENT := ./cmd/... ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
+CONCURRENT := ./cmd/... ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
 .PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push bench-lines bench-cli fuzz e2e load build install clean
@@ -49,8 +49,9 @@ bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
 bench-api: deps ## measure the API over a million receipts
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./httpapi/...
 
-bench-push: deps ## measure what a push costs, with the hook beside without it
+bench-push: deps ## measure what a push costs: with the hook, to the gateway, by fifty at once
 	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkPush -benchtime 1x -timeout 60m ./cmd/blamepromptd
+	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkPushers -benchtime 1x -timeout 60m ./hooks/gateway
 
 bench-lines: ## measure whose lines were added, and where live lines come from, beside git alone
 	go test -run '^$$' -bench 'BenchmarkDiff|BenchmarkLive' -benchtime 5x -timeout 60m ./notes/lines/...

@@ -10,8 +10,12 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
 
 	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/mirror"
 	"github.com/blameprompt/enterprise/store"
 )
@@ -77,14 +81,18 @@ func (r *receiving) received(w http.ResponseWriter, request *http.Request) {
 	if err == nil {
 		err = r.server.cfg.Decider.Received(request.Context(), r.id.principal(r.request), r.row.Name, p)
 	}
-	if err == nil && r.row.Gateway == store.GatewayHosted {
-		err = adoptHead(request.Context(), r.repo, "")
+	if err == nil && r.row.Gateway == store.GatewayHosted && slices.ContainsFunc(p.Refs, isNewBranch) {
+		err = adoptHead(request.Context(), r.repo)
 	}
 	if err != nil {
 		r.failed(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func isNewBranch(ref hooks.Ref) bool {
+	return ref.Old.IsZero() && strings.HasPrefix(ref.Name, "refs/heads/")
 }
 
 func (r *receiving) failed(w http.ResponseWriter, err error) {
@@ -97,7 +105,12 @@ func (r *receiving) failed(w http.ResponseWriter, err error) {
 
 // fail answers with a problem document (RFC 9457).
 func (r *receiving) fail(w http.ResponseWriter, status int, detail string, err error) {
-	r.log.Error().Err(err).Int("status", status).Msg("a hook of the gateway got no answer")
+	level := zerolog.ErrorLevel
+	if errors.Is(err, context.Canceled) {
+		// The client or the hook has gone.
+		level = zerolog.DebugLevel
+	}
+	r.log.WithLevel(level).Err(err).Int("status", status).Msg("a hook of the gateway got no answer")
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	// A hook that has gone hears no answer.
@@ -206,18 +219,14 @@ func (r *receiving) forward(ctx context.Context, conn io.ReadWriter) error {
 // send marks the refs as being on their way, until the session has ended, and
 // sends them. A remote that was cut off may have taken them.
 func (r *receiving) send(ctx context.Context, objects string, updates []hooks.Update) (remoteAnswer, error) {
-	var refs []string
-	for _, u := range updates {
-		refs = append(refs, u.Ref)
-	}
-	r.server.cfg.Repos.state(r.row.ID).fly(refs)
+	r.server.cfg.Repos.state(r.row.ID).fly(refsOf(updates))
 	r.mu.Lock()
-	r.flying = append(r.flying, refs...)
+	r.sent = updates
 	options := r.options
 	r.mu.Unlock()
 	answer, err := r.server.cfg.Repos.forward(ctx, r.row, r.repo, objects, updates, options)
 	r.mu.Lock()
-	r.forwarded = r.forwarded || !answer.refused
+	r.taken = !answer.refused
 	r.mu.Unlock()
 	return answer, err
 }
@@ -225,6 +234,15 @@ func (r *receiving) send(ctx context.Context, objects string, updates []hooks.Up
 // remoteProblem says to a pusher what is wrong with a remote, without words
 // that are for administrators.
 func remoteProblem(err error) string {
+	var failed *gitcmd.Error
+	if errors.As(err, &failed) {
+		switch {
+		case strings.Contains(failed.Stderr, "does not support --atomic"):
+			return "does not take several refs at once; push them one by one"
+		case strings.Contains(failed.Stderr, "does not support push options"):
+			return "takes no push options; push without -o"
+		}
+	}
 	switch {
 	case errors.Is(err, mirror.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
 		return "does not answer"

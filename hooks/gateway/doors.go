@@ -13,6 +13,9 @@ import (
 type doors struct {
 	limits Limits
 
+	// sessions counts those that run.
+	sessions sync.WaitGroup
+
 	mu        sync.Mutex
 	closed    bool
 	conns     map[*guest]bool
@@ -85,8 +88,18 @@ func (d *doors) admit(user uuid.UUID) (out func(), ok bool) {
 	}, true
 }
 
+// begin counts a session until its end, unless the doors are closed.
+func (d *doors) begin() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.sessions.Add(1)
+	}
+	return !d.closed
+}
+
 // close ends all connections, also those of which nobody knows yet who they
-// are.
+// are, and waits for the sessions on them.
 func (d *doors) close() {
 	d.mu.Lock()
 	d.closed = true
@@ -98,6 +111,7 @@ func (d *doors) close() {
 	for _, g := range left {
 		_ = g.Close()
 	}
+	d.sessions.Wait()
 }
 
 // guest is a connection that must have proven who it is by a moment.

@@ -22,7 +22,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/gliderlabs/ssh"
@@ -100,9 +99,10 @@ type Server struct {
 	doors *doors
 	// sockets is the private directory of the sessions' sockets.
 	sockets string
-	// sessions counts those that run.
-	sessions sync.WaitGroup
 }
+
+// maxSocketPath is what the kernel takes (unix(7)).
+const maxSocketPath = 107
 
 // New prepares a server. It writes the hooks that git will run, and makes a
 // directory for sockets, which Shutdown removes.
@@ -114,6 +114,9 @@ func New(cfg Config) (*Server, error) {
 	sockets, err := os.MkdirTemp("", "blameprompt-")
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for sockets: %w", err)
+	}
+	if path := filepath.Join(sockets, newRequestID()); len(path) > maxSocketPath {
+		return nil, errors.Join(fmt.Errorf("%s is too long a path for a socket: set TMPDIR to a shorter one", path), os.Remove(sockets))
 	}
 	s := &Server{cfg: cfg, doors: newDoors(cfg.Limits), sockets: sockets}
 	s.ssh = &ssh.Server{
@@ -166,7 +169,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = s.ssh.Close()
 	}
 	s.doors.close()
-	s.sessions.Wait()
 	return errors.Join(err, os.RemoveAll(s.sockets))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,7 +25,8 @@ import (
 //     content is left out, and the finding receipt_tampered tells.
 //   - A push removes the receipts of the person who pushes, and those that it
 //     carries on another commit, as the clients do when history is rewritten.
-//     Others stay, and the finding receipt_kept tells.
+//     Where it would remove others too, the note loses none, and the finding
+//     receipt_kept tells.
 //   - Fan-out is no content: a note moves to where theirs has moved it.
 //   - What is no note in the pushed tree is left out.
 
@@ -44,6 +46,7 @@ type notesMerge struct {
 	writer objectWriter
 	// ours and theirs are the tips, base their merge base, "" for none.
 	ours, theirs, base gitcmd.OID
+	oursTree           gitcmd.OID
 	// was, here and pushed are the places of the notes that theirs changed, in
 	// the three trees.
 	was, here, pushed places
@@ -89,6 +92,9 @@ func (m *notesMerge) run(ctx context.Context) (gitcmd.OID, error) {
 	if m.base == m.theirs {
 		return m.ours, nil
 	}
+	if m.oursTree, err = m.treeOf(m.ours); err != nil {
+		return "", err
+	}
 	if err := m.compare(ctx); err != nil {
 		return "", fmt.Errorf("comparing notes: %w", err)
 	}
@@ -119,7 +125,8 @@ func (m *notesMerge) treeOf(oid gitcmd.OID) (gitcmd.OID, error) {
 const maxCommit = 8 << 20
 
 // compare finds the notes that theirs changed since the base, and where ours
-// has these.
+// has these. It costs as much as theirs changed, not as the trees are large:
+// who never fetches has none of the notes of others.
 func (m *notesMerge) compare(ctx context.Context) error {
 	basis := m.base
 	if basis == "" {
@@ -129,21 +136,12 @@ func (m *notesMerge) compare(ctx context.Context) error {
 	if m.was, m.pushed, m.odd, err = m.changes(ctx, basis, m.theirs); err != nil {
 		return err
 	}
-	left, come, _, err := m.changes(ctx, basis, m.ours)
-	if err != nil {
-		return err
+	if m.base == m.ours {
+		m.here = maps.Clone(m.was)
+		return nil
 	}
-	m.here = places{}
-	for commit := range m.touched() {
-		m.here[commit] = come[commit]
-		// What ours did not touch is where the base had it.
-		for _, place := range m.was[commit] {
-			if !slices.Contains(left[commit], place) {
-				m.here[commit] = append(m.here[commit], place)
-			}
-		}
-	}
-	return nil
+	m.here, err = m.find(m.oursTree, slices.Sorted(maps.Keys(m.touched())))
+	return err
 }
 
 // touched are the commits whose notes theirs changed.
@@ -162,9 +160,6 @@ func (m *notesMerge) touched() map[string]bool {
 // the other has them.
 func (m *notesMerge) changes(ctx context.Context, old, tip gitcmd.OID) (before, after places, odd bool, err error) {
 	before, after = places{}, places{}
-	if old == tip {
-		return before, after, false, nil
-	}
 	err = m.repo.DiffTrees(ctx, old, tip, func(c gitcmd.Change) error {
 		commit := annotated(c.Path)
 		if commit == "" || !c.New.IsZero() && c.Mode != "100644" && c.Mode != "100755" {
@@ -182,6 +177,46 @@ func (m *notesMerge) changes(ctx context.Context, old, tip gitcmd.OID) (before, 
 	return before, after, odd, err
 }
 
+// find looks for the notes of commits, which are sorted, in a tree, at whatever
+// fan-out they are.
+func (m *notesMerge) find(root gitcmd.OID, commits []string) (places, error) {
+	found := places{}
+	type subtree struct {
+		oid  gitcmd.OID
+		path string
+	}
+	level := []subtree{{oid: root}}
+	for len(level) > 0 {
+		var next []subtree
+		for _, tree := range level {
+			err := m.editor().each(tree.oid, func(e treeEntry) {
+				path := tree.path + e.name
+				prefix := strings.ReplaceAll(path, "/", "")
+				switch {
+				case !leads(commits, prefix):
+				case e.mode == modeTree && len(e.name) == 2:
+					next = append(next, subtree{e.oid, path + "/"})
+				case e.mode != modeTree && len(prefix) == 2*idSize:
+					found[prefix] = append(found[prefix], notePlace{path, e.oid})
+				}
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		level = next
+	}
+	return found, nil
+}
+
+// leads reports whether one of the sorted ids begins with prefix.
+func leads(ids []string, prefix string) bool {
+	i, _ := slices.BinarySearch(ids, prefix)
+	return i < len(ids) && strings.HasPrefix(ids[i], prefix)
+}
+
+func (m *notesMerge) editor() treeEditor { return treeEditor{m.reader, m.writer} }
+
 var notePath = regexp.MustCompile(`^([0-9a-f]{2}/)*[0-9a-f]+$`)
 
 // annotated returns the commit that a note's path stands for, "" for a path
@@ -196,11 +231,7 @@ func annotated(path string) string {
 
 // commit writes the merge commit.
 func (m *notesMerge) commit() (gitcmd.OID, error) {
-	root, err := m.treeOf(m.ours)
-	if err != nil {
-		return "", err
-	}
-	tree, err := treeEditor{m.reader, m.writer}.edit(root, m.edits)
+	tree, err := m.editor().edit(m.oursTree, m.edits)
 	if err != nil {
 		return "", fmt.Errorf("writing the merged notes: %w", err)
 	}

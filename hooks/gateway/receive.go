@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,11 +26,11 @@ type receiving struct {
 	asked sync.WaitGroup
 
 	mu sync.Mutex
-	// options are the push options, forwarded the refs that the remote has
-	// accepted, flying those that were on their way to it.
-	options   []string
-	forwarded bool
-	flying    []string
+	// options are the push options, sent the updates that went to the remote, and
+	// taken says that it took them, or may have.
+	options []string
+	sent    []hooks.Update
+	taken   bool
 	// notes says that notes were merged.
 	notes bool
 }
@@ -142,22 +143,36 @@ func (r *receiving) listen(ctx context.Context) (path string, stop func(), err e
 // and got lost, and packing.
 func (r *receiving) after(accepted bool) {
 	repos := r.server.cfg.Repos
-	repos.state(r.row.ID).land(r.flying)
-	if !accepted {
-		repos.clean(r.row)
-	}
-	if r.forwarded && !accepted {
-		r.log.Warn().Msg("the remote took a push that was not accepted here; it is fetched back")
-		repos.background(func(ctx context.Context) {
-			if err := repos.reconcile(ctx, r.row, r.repo, 0); err != nil && ctx.Err() == nil {
-				r.log.Warn().Err(err).Msg("what the remote took could not be fetched; the next push tries again")
-			}
-		})
+	repos.state(r.row.ID).land(refsOf(r.sent))
+	if r.taken {
+		repos.background(r.recover)
 	}
 	if r.notes && r.row.Gateway == store.GatewayForwarding && r.row.ForwardNotes {
 		repos.forwardNotesLater(r.row, r.repo)
 	}
 	if accepted {
 		repos.pack(r.row, r.repo)
+	} else {
+		repos.clean(r.row)
 	}
+}
+
+// recover fetches what the remote may have taken and what did not arrive here.
+func (r *receiving) recover(ctx context.Context) {
+	refs, err := refMap(ctx, r.repo, "refs/")
+	arrived := err == nil && !slices.ContainsFunc(r.sent, func(u hooks.Update) bool { return orZero(refs[u.Ref]) != u.New })
+	if arrived || ctx.Err() != nil {
+		return
+	}
+	if err := r.server.cfg.Repos.reconcile(ctx, r.row, r.repo, 0); err != nil && ctx.Err() == nil {
+		r.log.Warn().Err(err).Msg("what the remote may have taken of a push could not be fetched; the next push tries again")
+	}
+}
+
+func refsOf(updates []hooks.Update) []string {
+	refs := make([]string, len(updates))
+	for i, u := range updates {
+		refs[i] = u.Ref
+	}
+	return refs
 }

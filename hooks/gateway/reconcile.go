@@ -42,8 +42,8 @@ func (r *Repos) reconcile(ctx context.Context, row store.Repo, repo *gitcmd.Repo
 	return nil
 }
 
-// fetched are the kinds of refs that a remote has in common with the
-// repository, notes among them.
+// fetchedRefs are the kinds of refs that a remote and the repository have in
+// common, notes among them.
 var fetchedRefs = []string{"heads/", "tags/", "notes/"}
 
 func (r *Repos) fetch(ctx context.Context, row store.Repo, repo *gitcmd.Repo, state *repoState) error {
@@ -63,7 +63,7 @@ func (r *Repos) fetch(ctx context.Context, row store.Repo, repo *gitcmd.Repo, st
 		if err := link.Judge(ctx, repo, link.Command(ctx, repo, args...).Run()); err != nil {
 			return err
 		}
-		return adoptRemoteHead(ctx, repo, link, url)
+		return state.adoptRemoteHead(ctx, repo, link, url)
 	})
 	if err != nil {
 		return err
@@ -100,9 +100,12 @@ func (r *Repos) linked(ctx context.Context, row store.Repo, work func(link *mirr
 	return work(link, remote.String())
 }
 
-// adoptRemoteHead asks for the default branch when HEAD here names none.
-func adoptRemoteHead(ctx context.Context, repo *gitcmd.Repo, link *mirror.Link, url string) error {
-	if repo.Command(ctx, "rev-parse", "--verify", "--quiet", "HEAD").Run() == nil {
+// lookEvery is the pause between two questions for the default branch.
+const lookEvery = 10 * time.Minute
+
+// adoptRemoteHead makes HEAD here that of the remote.
+func (s *repoState) adoptRemoteHead(ctx context.Context, repo *gitcmd.Repo, link *mirror.Link, url string) error {
+	if time.Since(s.looked) < lookEvery {
 		return nil
 	}
 	out, err := link.Command(ctx, repo, "ls-remote", "--quiet", "--symref", "--", url, "HEAD").Output(1 << 20)
@@ -112,6 +115,7 @@ func adoptRemoteHead(ctx context.Context, repo *gitcmd.Repo, link *mirror.Link, 
 	for line := range strings.Lines(string(out)) {
 		value, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if branch, ok := strings.CutPrefix(value, "ref: refs/heads/"); ok && name == "HEAD" {
+			s.looked = time.Now()
 			return repo.Command(ctx, "symbolic-ref", "HEAD", "refs/heads/"+branch).Run()
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,13 +54,16 @@ type Repos struct {
 
 // repoState is what the process knows of one repository.
 type repoState struct {
+	// making is held while the repository is made.
+	making sync.Mutex
 	// merging is held while notes are merged: others would only have to do it
 	// again.
 	merging sync.Mutex
 	// fetching holds a token while nobody fetches from the remote.
 	fetching chan struct{}
-	// fetched is when the last fetch that ended well began; the token guards it.
-	fetched time.Time
+	// fetched is when the last fetch that ended well began, and looked when the
+	// remote was last asked for its default branch; the token guards both.
+	fetched, looked time.Time
 
 	// refs guards flying, and the refs that are set to what the remote has.
 	refs sync.Mutex
@@ -69,7 +73,9 @@ type repoState struct {
 	// receiving is read-locked while a client pushes.
 	receiving sync.RWMutex
 
-	swept, packing, forwarding atomic.Bool
+	swept, forwarding atomic.Bool
+	// packed is when packing was last considered, in seconds since 1970.
+	packed atomic.Int64
 }
 
 // NewRepos prepares to use the directory.
@@ -86,7 +92,9 @@ func NewRepos(cfg ReposConfig) *Repos {
 
 // Close ends what goes on in the background.
 func (r *Repos) Close() {
+	r.mu.Lock()
 	r.end()
+	r.mu.Unlock()
 	r.running.Wait()
 }
 
@@ -110,10 +118,7 @@ func (r *Repos) open(ctx context.Context, row store.Repo) (*gitcmd.Repo, error) 
 	dir := r.dir(row.ID)
 	repo, err := gitcmd.Open(dir)
 	if errors.Is(err, gitcmd.ErrNotRepository) {
-		if err := os.MkdirAll(r.cfg.Root, 0o700); err != nil {
-			return nil, fmt.Errorf("making repository %s: %w", row.Name, err)
-		}
-		repo, err = gitcmd.Init(ctx, dir, "sha1")
+		repo, err = r.create(ctx, row, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening repository %s: %w", row.Name, err)
@@ -124,6 +129,16 @@ func (r *Repos) open(ctx context.Context, row store.Repo) (*gitcmd.Repo, error) 
 		}
 	}
 	return repo, nil
+}
+
+func (r *Repos) create(ctx context.Context, row store.Repo, dir string) (*gitcmd.Repo, error) {
+	state := r.state(row.ID)
+	state.making.Lock()
+	defer state.making.Unlock()
+	if err := os.MkdirAll(r.cfg.Root, 0o700); err != nil {
+		return nil, err
+	}
+	return gitcmd.Init(ctx, dir, "sha1")
 }
 
 // How old the files of dead processes are at least: no git holds a lock, and no
@@ -227,21 +242,26 @@ func (r *Repos) Prepare(ctx context.Context, row store.Repo) (string, error) {
 
 // background runs work behind sessions until Close.
 func (r *Repos) background(work func(ctx context.Context)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.ctx.Err() == nil {
 		r.running.Go(func() { work(r.ctx) })
 	}
 }
+
+// packEvery is the pause between two looks whether packing is worth it.
+const packEvery = time.Minute
 
 // pack keeps the repository small, after a push and outside of what somebody
 // waits for. git decides whether it is worth it; objects that nothing refers to
 // stay for two weeks, so that pushes may go on meanwhile.
 func (r *Repos) pack(row store.Repo, repo *gitcmd.Repo) {
 	state := r.state(row.ID)
-	if state.packing.Swap(true) {
+	last := state.packed.Load()
+	if time.Since(time.Unix(last, 0)) < packEvery || !state.packed.CompareAndSwap(last, time.Now().Unix()) {
 		return
 	}
 	r.background(func(ctx context.Context) {
-		defer state.packing.Store(false)
 		select {
 		case r.packing <- struct{}{}:
 			defer func() { <-r.packing }()
@@ -261,28 +281,22 @@ func (r *Repos) pack(row store.Repo, repo *gitcmd.Repo) {
 
 // adoptHead makes HEAD name a branch that is there, so that clones check
 // something out: a first push may bring none that is called as git guessed.
-func adoptHead(ctx context.Context, repo *gitcmd.Repo, wanted string) error {
-	heads, err := repo.Refs(ctx, "refs/heads/")
-	if err != nil || len(heads) == 0 {
-		return err
-	}
-	current, err := repo.Command(ctx, "symbolic-ref", "HEAD").Output(4 << 10)
+func adoptHead(ctx context.Context, repo *gitcmd.Repo) error {
+	text, err := os.ReadFile(filepath.Join(repo.Dir(), "HEAD"))
 	if err != nil {
 		return fmt.Errorf("reading HEAD: %w", err)
 	}
-	has := func(name string) bool {
-		return slices.ContainsFunc(heads, func(ref gitcmd.Ref) bool { return ref.Name == name })
+	head := strings.TrimPrefix(strings.TrimSpace(string(text)), "ref: ")
+	heads, err := refMap(ctx, repo, "refs/heads/")
+	if err != nil || len(heads) == 0 || heads[head] != "" {
+		return err
 	}
-	now := strings.TrimSpace(string(current))
-	next := heads[0].Name
-	for _, name := range []string{wanted, now, "refs/heads/main", "refs/heads/master"} {
-		if has(name) {
-			next = name
+	names := slices.Sorted(maps.Keys(heads))
+	for _, usual := range []string{"refs/heads/main", "refs/heads/master"} {
+		if heads[usual] != "" {
+			names = []string{usual}
 			break
 		}
 	}
-	if next == now {
-		return nil
-	}
-	return repo.Command(ctx, "symbolic-ref", "HEAD", next).Run()
+	return repo.Command(ctx, "symbolic-ref", "HEAD", names[0]).Run()
 }

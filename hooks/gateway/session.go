@@ -55,8 +55,10 @@ type session struct {
 
 // handle is a session from its beginning to its end.
 func (s *Server) handle(sess ssh.Session) {
-	s.sessions.Add(1)
-	defer s.sessions.Done()
+	if !s.doors.begin() {
+		return
+	}
+	defer s.doors.sessions.Done()
 	began := time.Now()
 	se := &session{server: s, ssh: sess, request: newRequestID()}
 	se.log = s.cfg.Log.With().Str("request_id", se.request).Stringer("address", sess.RemoteAddr()).Logger()
@@ -158,6 +160,9 @@ func (se *session) prepare(ctx context.Context) error {
 	case se.service == receivePack && !may.Write:
 		return refuse("you may read %q and not write to it. Ask an administrator: blamepromptd grant add %s %s --write.",
 			se.row.Name, se.id.Email, shellWord(se.row.Name))
+	}
+	if se.row.Gateway == store.GatewayForwarding && se.row.RemoteURL == nil {
+		return refuse("%q has no remote to forward to. Tell your administrator.", se.row.Name)
 	}
 	if se.repo, err = se.server.cfg.Repos.open(ctx, se.row); err != nil {
 		return err

@@ -126,22 +126,28 @@ func (t treeEditor) read(oid gitcmd.OID) (map[string]treeEntry, error) {
 	if oid == "" {
 		return entries, nil
 	}
+	err := t.each(oid, func(e treeEntry) { entries[e.name] = e })
+	return entries, err
+}
+
+// each hands the entries of a tree to fn.
+func (t treeEditor) each(oid gitcmd.OID, fn func(treeEntry)) error {
 	object, err := t.reader.Read(oid, maxTree)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if object.Type != "tree" || object.Data == nil && object.Size > 0 {
-		return nil, fmt.Errorf("object %s, a %s of %d bytes: %w", oid, object.Type, object.Size, errTree)
+		return fmt.Errorf("object %s, a %s of %d bytes: %w", oid, object.Type, object.Size, errTree)
 	}
 	for data := object.Data; len(data) > 0; {
 		entry, rest, err := parseTreeEntry(data)
 		if err != nil {
-			return nil, fmt.Errorf("object %s: %w", oid, err)
+			return fmt.Errorf("object %s: %w", oid, err)
 		}
-		entries[entry.name] = entry
+		fn(entry)
 		data = rest
 	}
-	return entries, nil
+	return nil
 }
 
 // idSize is the length of a binary id in repositories of the format sha1.

@@ -76,8 +76,10 @@ type judge struct {
 	decided  []hooks.Push
 	by       []access.Principal
 	received []hooks.Push
-	// first, if set, is asked first; nil leaves it to the real one.
+	// first, if set, is asked first; errPass leaves it to the real one.
 	first func(p hooks.Push) (hooks.Answer, error)
+	// wait, if set, is closed by the first push, which is then never judged.
+	wait chan struct{}
 }
 
 var errPass = errors.New("let the real one decide")
@@ -85,8 +87,13 @@ var errPass = errors.New("let the real one decide")
 func (j *judge) Decide(ctx context.Context, by access.Principal, repo string, p hooks.Push) (hooks.Answer, error) {
 	j.mu.Lock()
 	j.decided, j.by = append(j.decided, p), append(j.by, by)
-	first := j.first
+	first, wait := j.first, j.wait
 	j.mu.Unlock()
+	if wait != nil {
+		close(wait)
+		<-ctx.Done()
+		return hooks.Answer{}, ctx.Err()
+	}
 	if first != nil {
 		if answer, err := first(p); !errors.Is(err, errPass) {
 			return answer, err
