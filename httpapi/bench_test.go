@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,40 +22,47 @@ import (
 
 var (
 	benchReceipts = flag.Int("receipts", 1_000_000, "receipts in the database that BenchmarkAPI queries")
-	benchRequests = flag.Int("requests", 400, "requests of each kind that BenchmarkAPI makes")
+	benchRequests = flag.Int("requests", 60, "requests of each kind that BenchmarkAPI makes")
+	benchKinds    = flag.String("kinds", "", "a regular expression of the kinds of requests that BenchmarkAPI makes")
+	benchTable    = flag.Bool("table", false, "whether BenchmarkAPI prints a line for each kind of requests")
 )
 
-// BenchmarkAPI measures, at an HTTP client, what queries with two filters and
-// analytics take over a million receipts:
+// bound is what 99 of 100 requests of each kind must stay below.
+const bound = 30 * time.Millisecond
+
+// BenchmarkAPI measures, at an HTTP client, what queries with up to two filters
+// and analytics take over a million receipts:
 //
 //	go test -run '^$' -bench BenchmarkAPI -benchtime 1x -timeout 60m ./httpapi
 //
-// prints a table of kinds of requests; -receipts and -requests after the package
-// change the sizes. Half of the filters are taken from a
-// receipt that exists, half are drawn by themselves, so that many pairs match
-// little or nothing.
+// prints the slowest kinds of requests and how many are above the bound; the
+// flags after the package change the sizes and print every kind. Half of the
+// filters are taken from a receipt that exists, half are drawn by themselves, so
+// that many pairs match little or nothing.
 func BenchmarkAPI(b *testing.B) {
 	w := newWorld(b)
 	start := time.Now()
 	storetest.Fill(b, w.db.Pool(), w.org.ID, *benchReceipts)
 	b.Logf("%d receipts made in %s", *benchReceipts, time.Since(start).Round(time.Second))
 	samples := w.sample(b, 2**benchRequests)
+	kinds := kinds(b)
 	for b.Loop() {
-		w.measure(b, samples)
+		w.measure(b, kinds, samples)
 	}
 }
 
 // sample is what a receipt offers to filter by.
 type sample struct {
-	Repo, Model, Provider, UserEmail, Source, Path, Commit, Word string
-	Day                                                          time.Time
+	Repo, Model, Provider, UserEmail, UserName, Source, Path, Commit, Word string
+	Current                                                                bool
+	Day                                                                    time.Time
 }
 
-func (w *world) sample(b *testing.B, n int) []sample {
+func (w *world) sample(b testing.TB, n int) []sample {
 	b.Helper()
 	rows, err := w.db.Pool().Query(context.Background(), `
-		SELECT r.repo, r.model, r.provider, r.user_email, r.source, f.path, r.commit_hash AS commit,
-		       split_part(r.prompt_summary, ' ', 3) AS word, r.day
+		SELECT r.repo, r.model, r.provider, r.user_email, r.user_name, r.source, f.path, r.commit_hash AS commit,
+		       split_part(r.prompt_summary, ' ', 3) AS word, r.current, r.day
 		FROM receipts r JOIN receipt_files f ON f.org_id = r.org_id AND f.receipt_id = r.id AND f.position = 1
 		ORDER BY md5(r.id) LIMIT $1`, n)
 	if err != nil {
@@ -66,55 +75,110 @@ func (w *world) sample(b *testing.B, n int) []sample {
 	return samples
 }
 
-// kinds of requests; x and y are the same sample or two different ones.
-var kinds = []struct {
+// filter is one way of filtering receipts.
+type filter struct {
 	name string
-	path func(x, y sample, r *rand.Rand) string
-}{
-	{"repo + model", func(x, y sample, _ *rand.Rand) string { return query("repo", x.Repo, "model", y.Model) }},
-	{"repo + user", func(x, y sample, _ *rand.Rand) string { return query("repo", x.Repo, "user", y.UserEmail) }},
-	{"user + from/to", func(x, y sample, r *rand.Rand) string {
-		return query("user", x.UserEmail, "from", date(y.Day, -r.IntN(30)), "to", date(y.Day, r.IntN(30)))
+	// values are the parameters and their values.
+	values func(s sample, r *rand.Rand) []string
+}
+
+// filters of GET /api/v1/receipts.
+var filters = []filter{
+	{"repo", func(s sample, _ *rand.Rand) []string { return []string{"repo", s.Repo} }},
+	{"user", func(s sample, _ *rand.Rand) []string { return []string{"user", s.UserEmail} }},
+	{"user name", func(s sample, _ *rand.Rand) []string { return []string{"user", s.UserName} }},
+	{"from/to", func(s sample, r *rand.Rand) []string {
+		return []string{"from", date(s.Day, -r.IntN(30)), "to", date(s.Day, r.IntN(30))}
 	}},
-	{"user + model", func(x, y sample, _ *rand.Rand) string { return query("user", x.UserEmail, "model", y.Model) }},
-	{"provider + path", func(x, y sample, _ *rand.Rand) string { return query("provider", x.Provider, "path", y.Path) }},
-	{"repo + path/", func(x, y sample, _ *rand.Rand) string {
-		return query("repo", x.Repo, "path", y.Path[:strings.LastIndex(y.Path, "/")+1])
+	{"model", func(s sample, _ *rand.Rand) []string { return []string{"model", s.Model} }},
+	{"model*", func(s sample, r *rand.Rand) []string {
+		return []string{"model", s.Model[:3+r.IntN(len(s.Model)-2)] + "*"}
 	}},
-	{"q + repo", func(x, y sample, _ *rand.Rand) string { return query("q", x.Word, "repo", y.Repo) }},
-	{"q + model", func(x, y sample, _ *rand.Rand) string { return query("q", x.Word, "model", y.Model) }},
-	{"model + team", func(x, _ sample, r *rand.Rand) string {
-		return query("model", x.Model, "team", fmt.Sprint("team-", r.IntN(5)))
+	{"provider", func(s sample, _ *rand.Rand) []string { return []string{"provider", s.Provider} }},
+	{"team", func(_ sample, r *rand.Rand) []string { return []string{"team", fmt.Sprint("team-", r.IntN(5))} }},
+	{"commit", func(s sample, r *rand.Rand) []string { return []string{"commit", s.Commit[:7+r.IntN(34)]} }},
+	{"path", func(s sample, _ *rand.Rand) []string { return []string{"path", s.Path} }},
+	{"path/", func(s sample, _ *rand.Rand) []string {
+		return []string{"path", s.Path[:strings.LastIndex(s.Path, "/")+1]}
 	}},
-	{"model* + source", func(x, y sample, _ *rand.Rand) string { return query("model", x.Model[:5]+"*", "source", y.Source) }},
-	{"commit + source", func(x, y sample, _ *rand.Rand) string { return query("commit", x.Commit[:10], "source", y.Source) }},
-	{"repo + current=false", func(x, _ sample, _ *rand.Rand) string { return query("repo", x.Repo, "current", "false") }},
-	{"repo + provider, -cost", func(x, y sample, _ *rand.Rand) string {
-		return query("repo", x.Repo, "provider", y.Provider, "sort", "-cost")
+	// Words, and the beginnings of words, which are more frequent.
+	{"q", func(s sample, r *rand.Rand) []string { return []string{"q", s.Word[:min(len(s.Word), 3+2*r.IntN(4))]} }},
+	{"source", func(s sample, _ *rand.Rand) []string { return []string{"source", s.Source} }},
+	{"current", func(_ sample, r *rand.Rand) []string { return []string{"current", fmt.Sprint(r.IntN(2) == 0)} }},
+	{"cost", func(_ sample, r *rand.Rand) []string {
+		least := 2 * r.Float64()
+		from, to := fmt.Sprintf("%.2f", least), fmt.Sprintf("%.2f", least+r.Float64()/2)
+		return [][]string{{"min_cost", from}, {"max_cost", to}, {"min_cost", from, "max_cost", to}}[r.IntN(3)]
 	}},
-	{"repo + min_cost", func(x, _ sample, r *rand.Rand) string {
-		return query("repo", x.Repo, "min_cost", fmt.Sprintf("%.2f", 2*r.Float64()))
-	}},
-	{"(floor: /healthz)", func(sample, sample, *rand.Rand) string { return "/healthz" }},
-	{"analytics", func(x, _ sample, r *rand.Rand) string { return "/api/v1/analytics" }},
-	{"analytics from/to", func(x, _ sample, r *rand.Rand) string {
+}
+
+// kind is a kind of requests; x and y are the same sample or two different ones.
+type kind struct {
+	// group is what its requests are summed up with.
+	name, group string
+	path        func(x, y sample, r *rand.Rand) string
+}
+
+var analyticsKinds = []kind{
+	{"(floor: /healthz)", "(floor: /healthz)", func(sample, sample, *rand.Rand) string { return "/healthz" }},
+	{"analytics", "analytics", func(x, _ sample, r *rand.Rand) string { return "/api/v1/analytics" }},
+	{"analytics from/to", "analytics from/to", func(x, _ sample, r *rand.Rand) string {
 		return "/api/v1/analytics?" + pairs("from", date(x.Day, -r.IntN(90)), "to", date(x.Day, r.IntN(90)))
 	}},
-	{"analytics repo", func(x, _ sample, _ *rand.Rand) string { return "/api/v1/analytics?" + pairs("repo", x.Repo) }},
-	{"analytics team", func(_, _ sample, r *rand.Rand) string {
+	{"analytics repo", "analytics repo", func(x, _ sample, _ *rand.Rand) string { return "/api/v1/analytics?" + pairs("repo", x.Repo) }},
+	{"analytics team", "analytics team", func(_, _ sample, r *rand.Rand) string {
 		return "/api/v1/analytics?" + pairs("team", fmt.Sprint("team-", r.IntN(5)))
 	}},
-	{"analytics team, 90 days", func(x, _ sample, r *rand.Rand) string {
+	{"analytics team, 90 days", "analytics team, 90 days", func(x, _ sample, r *rand.Rand) string {
 		return "/api/v1/analytics?" + pairs("team", fmt.Sprint("team-", r.IntN(5)), "from", date(x.Day, -90), "to", date(x.Day, 0))
 	}},
-	{"analytics repo + team", func(x, _ sample, r *rand.Rand) string {
+	{"analytics repo + team", "analytics repo + team", func(x, _ sample, r *rand.Rand) string {
 		return "/api/v1/analytics?" + pairs("repo", x.Repo, "team", fmt.Sprint("team-", r.IntN(5)))
 	}},
 }
 
-func date(t time.Time, days int) string { return t.AddDate(0, 0, days).Format(time.DateOnly) }
+// kinds are those of analytics, and of receipts every filter and every pair of
+// them in every order, as far as -kinds wants them.
+func kinds(b testing.TB) []kind {
+	b.Helper()
+	wanted, err := regexp.Compile(*benchKinds)
+	if err != nil {
+		b.Fatal(err)
+	}
+	all := slices.Clone(analyticsKinds)
+	for _, sort := range []string{"-timestamp", "timestamp", "-cost"} {
+		for i, one := range filters {
+			all = append(all, kindOf(sort, one))
+			for _, other := range filters[i+1:] {
+				if one.parameter() != other.parameter() {
+					all = append(all, kindOf(sort, one, other))
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(k kind) bool { return !wanted.MatchString(k.name) })
+}
 
-func query(list ...string) string { return "/api/v1/receipts?" + pairs(list...) }
+// parameter is the one that the filter sets; two filters of one exclude each
+// other.
+func (f filter) parameter() string { return strings.TrimRight(strings.Fields(f.name)[0], "*/") }
+
+func kindOf(sort string, parts ...filter) kind {
+	var names []string
+	for _, f := range parts {
+		names = append(names, f.name)
+	}
+	group := fmt.Sprintf("receipts by %d filters, %s", len(parts), sort)
+	return kind{strings.Join(names, " + ") + ", " + sort, group, func(x, y sample, r *rand.Rand) string {
+		list := []string{"sort", sort}
+		for i, f := range parts {
+			list = append(list, f.values([]sample{x, y}[i], r)...)
+		}
+		return "/api/v1/receipts?" + pairs(list...)
+	}}
+}
+
+func date(t time.Time, days int) string { return t.AddDate(0, 0, days).Format(time.DateOnly) }
 
 func pairs(list ...string) string {
 	values := url.Values{}
@@ -124,52 +188,90 @@ func pairs(list ...string) string {
 	return values.Encode()
 }
 
-// measure makes the requests in a mixed order and prints a table.
-func (w *world) measure(b *testing.B, samples []sample) {
+// series is what requests of one kind took.
+type series struct {
+	name, group string
+	took        []time.Duration
+	// slowest is the request that took longest.
+	slowest string
+}
+
+// measure makes the requests in a mixed order and prints what they took.
+func (w *world) measure(b testing.TB, kinds []kind, samples []sample) {
 	r := rand.New(rand.NewPCG(1, 2))
-	took := make([][]time.Duration, len(kinds))
-	slowest := make([]string, len(kinds))
-	for i := range *benchRequests {
+	all := make([]series, len(kinds))
+	for i := 0; i < len(samples); i += 2 {
 		for k, kind := range kinds {
-			x, y := samples[2*i], samples[2*i]
-			if i%2 == 1 {
-				y = samples[2*i+1]
-			}
+			x, y := samples[i], samples[i+i/2%2]
 			path := kind.path(x, y, r)
-			d := w.timed(b, path)
-			if took[k] == nil || d > slices.Max(took[k]) {
-				slowest[k] = path
-			}
-			took[k] = append(took[k], d)
+			all[k].name, all[k].group = kind.name, kind.group
+			all[k].add(path, w.timed(b, path))
 		}
 	}
-	var all []time.Duration
-	table := fmt.Sprintf("%-24s %9s %9s %9s %9s\n", "query", "p50", "p95", "p99", "max")
-	for k, kind := range kinds {
-		slices.Sort(took[k])
-		table += line(kind.name, took[k]) + "  " + slowest[k] + "\n"
-		if !strings.HasPrefix(kind.name, "(") {
-			all = append(all, took[k]...)
+	for k := range all {
+		slices.Sort(all[k].took)
+	}
+	report(all)
+}
+
+func (s *series) add(path string, took time.Duration) {
+	if len(s.took) == 0 || took > slices.Max(s.took) {
+		s.slowest = path
+	}
+	s.took = append(s.took, took)
+}
+
+// quantile is that of a sorted series.
+func (s *series) quantile(percent int) time.Duration {
+	return s.took[min(len(s.took)-1, len(s.took)*percent/100)]
+}
+
+func (s *series) line() string {
+	line := fmt.Sprintf("%-32s", s.name)
+	for _, percent := range []int{50, 95, 99, 100} {
+		line += fmt.Sprintf(" %9.2f ms", milliseconds(s.quantile(percent)))
+	}
+	return line
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// report prints, rather than logs, which would cut the table off.
+func report(all []series) {
+	fmt.Printf("%d kinds, %d requests of each, one client\n%-32s %12s %12s %12s %12s\n", len(all), len(all[0].took), "", "p50", "p95", "p99", "max")
+	for _, group := range groups(all) {
+		fmt.Println(group.line())
+	}
+	slices.SortFunc(all, func(x, y series) int { return cmp.Compare(y.quantile(99), x.quantile(99)) })
+	above := 0
+	for above < len(all) && all[above].quantile(99) > bound {
+		above++
+	}
+	fmt.Printf("%d kinds have a p99 above %s; the slowest:\n", above, bound)
+	for i, s := range all {
+		if i < 10 || *benchTable {
+			fmt.Println(s.line() + "  " + s.slowest)
 		}
 	}
-	slices.Sort(all)
-	// Log would cut the table off.
-	fmt.Printf("%d requests of each kind, one client\n%s%s\n", *benchRequests, table, line("all", all))
-	b.ReportMetric(float64(quantile(all, 99).Microseconds())/1000, "p99-ms")
-	b.ReportMetric(float64(quantile(all, 50).Microseconds())/1000, "p50-ms")
 }
 
-func line(name string, sorted []time.Duration) string {
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
-	return fmt.Sprintf("%-24s %9s %9s %9s %9s", name, ms(quantile(sorted, 50)), ms(quantile(sorted, 95)), ms(quantile(sorted, 99)),
-		ms(sorted[len(sorted)-1]))
+// groups sums the series up by their groups, in the order in which these come.
+func groups(all []series) []series {
+	var out []series
+	for _, s := range all {
+		i := slices.IndexFunc(out, func(g series) bool { return g.name == s.group })
+		if i < 0 {
+			i, out = len(out), append(out, series{name: s.group})
+		}
+		out[i].took = append(out[i].took, s.took...)
+	}
+	for i := range out {
+		slices.Sort(out[i].took)
+	}
+	return out
 }
 
-func quantile(sorted []time.Duration, percent int) time.Duration {
-	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
-}
-
-func (w *world) timed(b *testing.B, path string) time.Duration {
+func (w *world) timed(b testing.TB, path string) time.Duration {
 	req, err := http.NewRequest(http.MethodGet, w.srv.URL+path, nil)
 	if err != nil {
 		b.Fatal(err)
