@@ -125,6 +125,38 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.receipt_term(org uuid, kind text, value text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (hashtext((kind || value)) # uuid_hash(org));
+
+CREATE FUNCTION public.receipt_term_list(org uuid, kind text, list text[]) RETURNS integer[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT public.receipt_term(receipt_term_list.org, receipt_term_list.kind, value.value) AS receipt_term FROM unnest(receipt_term_list.list) value(value));
+
+CREATE FUNCTION public.receipt_terms(org uuid, repo uuid, user_email text, user_name text, provider text, model text, source text, current boolean, day date, cost numeric, path_keys integer[]) RETURNS integer[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    o integer := uuid_hash(org);
+    step integer := CASE WHEN cost > 0.000001 THEN floor(32 * ln(least(cost, 1000000)::float8) / ln(2::float8))
+                         WHEN cost IS NOT NULL THEN -640 END;
+BEGIN
+    RETURN ARRAY[
+        hashtext('org') # o,
+        hashtext('repo' || repo) # o,
+        hashtext('user' || lower(user_email)) # o,
+        hashtext('name' || lower(user_name)) # o,
+        hashtext('provider' || provider) # o,
+        hashtext('model' || model) # o,
+        hashtext('source' || source) # o,
+        hashtext('current' || current) # o,
+        hashtext('day' || (day - date '2000-01-01')) # o,
+        hashtext('month' || extract(year FROM day) * 12 + extract(month FROM day)) # o,
+        hashtext('cost' || coalesce(step::text, '')) # o,
+        hashtext('octave' || coalesce((step >> 5)::text, '')) # o
+    ] || path_keys;
+END $$;
+
 CREATE FUNCTION public.receipts_rollup() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -623,7 +655,6 @@ CREATE TABLE public.receipt_files (
     additions bigint,
     deletions bigint
 );
-ALTER TABLE ONLY public.receipt_files ALTER COLUMN path SET STATISTICS 1000;
 
 CREATE TABLE public.receipt_repos (
     org_id uuid NOT NULL,
@@ -688,11 +719,13 @@ CREATE TABLE public.receipts (
     conversation_bytes bigint NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     synced_at timestamp with time zone DEFAULT now() NOT NULL,
+    path_keys integer[] DEFAULT '{}'::integer[] NOT NULL,
     CONSTRAINT receipts_cost_basis_check CHECK ((cost_basis = ANY (ARRAY['reported'::text, 'computed'::text, 'none'::text]))),
     CONSTRAINT receipts_source_check CHECK ((source = ANY (ARRAY['blameprompt'::text, 'git-ai'::text, 'api'::text]))),
     CONSTRAINT receipts_timestamp_basis_check CHECK ((timestamp_basis = ANY (ARRAY['client'::text, 'note'::text, 'received'::text])))
 );
-ALTER TABLE ONLY public.receipts ALTER COLUMN prompt_summary SET STATISTICS 500;
+ALTER TABLE ONLY public.receipts ALTER COLUMN prompt_summary SET STATISTICS 10;
+ALTER TABLE ONLY public.receipts ALTER COLUMN cost_usd SET STATISTICS 500;
 
 CREATE TABLE public.repos (
     id uuid NOT NULL,
@@ -1044,29 +1077,21 @@ CREATE INDEX pushed_prompts_loose ON public.pushed_prompts USING btree (org_id, 
 
 CREATE INDEX receipt_commits_commit ON public.receipt_commits USING btree (org_id, commit);
 
-CREATE INDEX receipt_files_path ON public.receipt_files USING btree (org_id, path text_pattern_ops);
-
 CREATE INDEX receipt_repos_time ON public.receipt_repos USING btree (org_id, repo_id, "timestamp" DESC, receipt_id DESC);
 
 CREATE INDEX receipts_cost ON public.receipts USING btree (org_id, cost_usd DESC NULLS LAST, id DESC);
 
-CREATE INDEX receipts_model ON public.receipts USING btree (org_id, model, "timestamp" DESC, id DESC);
-
 CREATE INDEX receipts_prompt ON public.receipts USING btree (org_id, prompt_id);
-
-CREATE INDEX receipts_provider ON public.receipts USING btree (org_id, provider, "timestamp" DESC, id DESC);
 
 CREATE INDEX receipts_repo ON public.receipts USING btree (org_id, repo_id, "timestamp" DESC, id DESC);
 
 CREATE INDEX receipts_repo_cost ON public.receipts USING btree (org_id, repo_id, cost_usd DESC NULLS LAST, id DESC);
 
-CREATE INDEX receipts_text ON public.receipts USING gin (prompt_summary public.gin_trgm_ops, repo_id, model);
+CREATE INDEX receipts_terms ON public.receipts USING gin (prompt_summary public.gin_trgm_ops, public.receipt_terms(org_id, repo_id, user_email, user_name, provider, model, source, current, day, cost_usd, path_keys));
 
 CREATE INDEX receipts_time ON public.receipts USING btree (org_id, "timestamp" DESC, id DESC);
 
 CREATE INDEX receipts_user ON public.receipts USING btree (org_id, lower(user_email), "timestamp" DESC, id DESC);
-
-CREATE INDEX receipts_user_name ON public.receipts USING btree (org_id, lower(user_name), "timestamp" DESC, id DESC);
 
 CREATE INDEX repos_connection ON public.repos USING btree (connection_id) WHERE (connection_id IS NOT NULL);
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/blameprompt/enterprise/notes"
 )
 
 // explainer notes the plan of every query that it passes on.
@@ -33,11 +35,24 @@ func ExplainReceipts(ctx context.Context, db *DB, org uuid.UUID, f ReceiptFilter
 	limit int) (page []Receipt, plans []string, err error) {
 	err = db.snapshot(ctx, func(q querier) (err error) {
 		e := &explainer{querier: q}
-		page, err = receiptPage(ctx, e, receiptQuery{org: org, filter: f, order: order, after: after, limit: limit})
+		page, err = receiptPage(ctx, e, receiptQuery{org: org, filter: f, order: order, after: after, limit: limit,
+			effort: usual})
 		plans = e.plans
 		return err
 	})
 	return page, plans, err
+}
+
+// ReceiptsWithLittle is DB.Receipts with so little effort that it takes every way
+// among few receipts.
+func ReceiptsWithLittle(db *DB, ctx context.Context, org uuid.UUID, f ReceiptFilter, order ReceiptOrder, after *ReceiptPosition,
+	limit int) (page []Receipt, err error) {
+	little := effort{walked: 1, walkedCosts: 1, far: 2, gathered: 2, gatheredLeast: 10}
+	err = db.snapshot(ctx, func(q querier) (err error) {
+		page, err = receiptPage(ctx, q, receiptQuery{org: org, filter: f, order: order, after: after, limit: limit, effort: little})
+		return err
+	})
+	return page, err
 }
 
 // ExplainAnalytics is DB.Analytics, with the plans of its queries.
@@ -55,6 +70,15 @@ func ExplainAnalytics(ctx context.Context, db *DB, org uuid.UUID, f AnalyticsFil
 		return err
 	})
 	return plans, err
+}
+
+// PathKeys is what the index holds of paths.
+func PathKeys(org uuid.UUID, paths ...string) []int32 {
+	var files []notes.FileChange
+	for _, path := range paths {
+		files = append(files, notes.FileChange{Path: path})
+	}
+	return pathKeys(org, files)
 }
 
 // LockRepoRow locks a row, as any statement that changes it does.

@@ -120,7 +120,7 @@ var stageTables = []string{
 // contentColumns are the columns of receipts that come from the receipt itself.
 const contentColumns = `provider, model, session_id, prompt_number, prompt_id, prompt_summary, response_summary,
 	prompt_hash, message_count, cost_reported_usd, input_tokens, output_tokens, cache_read_tokens,
-	cache_creation_tokens, user_name, user_email, file_path, line_start, line_end, files, session_start,
+	cache_creation_tokens, user_name, user_email, file_path, line_start, line_end, files, path_keys, session_start,
 	session_end, prompt_submitted_at, raw_timestamps, session_duration_secs, prompt_duration_secs,
 	ai_response_time_secs, accepted_lines, overridden_lines, total_additions, total_deletions,
 	parent_receipt_id, detail, conversation, conversation_turns, conversation_bytes`

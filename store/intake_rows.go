@@ -127,7 +127,7 @@ func (s *Rows) addReceipt(at Pair, r *notes.Receipt, files []notes.FileChange) {
 		r.Provider, r.Model, r.SessionID, r.PromptNumber, PromptID(r.Provider, r.SessionID, r.PromptNumber, r.ID),
 		r.PromptSummary, r.ResponseSummary, r.PromptHash, r.MessageCount, numeric(r.CostUSD), r.InputTokens, r.OutputTokens, r.CacheReadTokens,
 		r.CacheCreationTokens, r.UserName, r.UserEmail, first.Path, first.LineStart, first.LineEnd, len(files),
-		nullTime(r.SessionStart), nullTime(r.SessionEnd), nullTime(r.PromptSubmittedAt), rawTimestamps(r.RawTimestamps),
+		pathKeys(s.src.Org.ID, files), nullTime(r.SessionStart), nullTime(r.SessionEnd), nullTime(r.PromptSubmittedAt), rawTimestamps(r.RawTimestamps),
 		r.SessionDurationSecs, r.PromptDurationSecs, r.AIResponseTimeSecs, r.AcceptedLines, r.OverriddenLines,
 		r.TotalAdditions, r.TotalDeletions, r.ParentReceiptID, nullJSON(r.Detail), conversation, r.ConversationTurns,
 		len(r.Conversation), sum, nullTime(r.Timestamp)})

@@ -3,16 +3,21 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3"
 	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/migrations"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/storetest"
 )
@@ -125,6 +130,66 @@ func TestMigrateKeepsThePasswordToItself(t *testing.T) {
 			t.Errorf("error = %v", err)
 		}
 	}
+}
+
+// TestMigrationMakesPathKeys: receipts from before the index on terms have the
+// keys that an intake would give them.
+func TestMigrationMakesPathKeys(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Empty(t)
+	before, err := goose.NewProvider(goose.DialectPostgres, openSQL(t, dsn), migrations.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.UpTo(t.Context(), 5); err != nil {
+		t.Fatal(err)
+	}
+	paths := map[string][]string{"none": nil, "plain": {"a.go", "src/b.go"}, "odd": {"/abs//x/", "x", "ünï/ö", "src/b.go", "src/b.go"}}
+	for i := range 600 {
+		paths["many"] = append(paths["many"], fmt.Sprintf("dir%d/file", i))
+	}
+	org, conn := uuid.New(), connect(t, dsn)
+	for id, files := range paths {
+		if _, err := conn.Exec(t.Context(), oldReceipt, org, id, files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Migrate(t.Context(), dsn, zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	for id, files := range paths {
+		var got []int32
+		if err := conn.QueryRow(t.Context(), `SELECT path_keys FROM receipts WHERE id = $1`, id).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(store.PathKeys(org, files...), got); diff != "" {
+			t.Errorf("%s (-intake +migration):\n%s", id, diff)
+		}
+	}
+	if n := queryText(t, dsn, `SELECT sum(receipts)::text FROM rollups WHERE dimension = 'all' AND repo_id = '`+uuid.Nil.String()+`'`); n != "4" {
+		t.Errorf("the rollups count %s receipts", n)
+	}
+}
+
+const oldReceipt = `
+	WITH receipt AS (
+		INSERT INTO receipts (org_id, id, repo_id, repo, ref, commit_hash, blob, notes_commit, content_hash, current, source,
+			format_version, provider, model, session_id, prompt_id, prompt_summary, response_summary, prompt_hash, cost_basis,
+			user_name, user_email, file_path, line_start, line_end, files, timestamp, timestamp_basis, day, parent_receipt_id,
+			conversation_turns, conversation_bytes)
+		VALUES ($1, $2, gen_random_uuid(), '', '', '', '', '', '', true, 'api', '', '', '', '', gen_random_uuid(), '', '', '',
+			'none', '', '', '', 0, 0, 0, now(), 'received', now(), '', 0, 0))
+	INSERT INTO receipt_files (org_id, receipt_id, position, path, line_start, line_end, blob_hash)
+	SELECT $1, $2, n, path, 0, 0, '' FROM unnest($3::text[]) WITH ORDINALITY AS f (path, n)`
+
+func openSQL(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // history is what goose and River have written down.

@@ -137,16 +137,14 @@ func (r Receipt) Position() ReceiptPosition {
 // Receipts returns up to limit receipts of the organisation after the
 // position (nil: from the start).
 //
-// A page is read from one snapshot. The rollups show in which days enough
-// receipts match to fill it, so that a model that was last used a year ago does
-// not cost a walk through the year. Within those days either one index is
-// walked in the order asked for, or, where the rollups count the matches or
-// show that they are few, several indexes are joined and the matches sorted.
+// A page is read from one snapshot and, whatever the filter, from a bounded part
+// of the table; effort says how.
 func (db *DB) Receipts(ctx context.Context, org uuid.UUID, f ReceiptFilter, order ReceiptOrder,
 	after *ReceiptPosition, limit int) ([]Receipt, error) {
 	var page []Receipt
 	err := db.snapshot(ctx, func(q querier) (err error) {
-		page, err = receiptPage(ctx, q, receiptQuery{org: org, filter: f, order: order, after: after, limit: limit})
+		page, err = receiptPage(ctx, q, receiptQuery{org: org, filter: f, order: order, after: after, limit: limit,
+			effort: usual})
 		return err
 	})
 	return page, err
@@ -155,7 +153,7 @@ func (db *DB) Receipts(ctx context.Context, org uuid.UUID, f ReceiptFilter, orde
 // beginSnapshot begins with the settings of short queries: starting parallel
 // workers and compiling take longer than they do.
 const beginSnapshot = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-	SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off`
+	SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off; SET LOCAL enable_seqscan = off`
 
 // snapshot runs fn on one unchanging view of the database.
 func (db *DB) snapshot(ctx context.Context, fn func(querier) error) error {

@@ -85,6 +85,11 @@ var models = []string{"claude-3-opus", "claude-3-5-sonnet", "gpt-4o", "claude-3-
 
 var providers = []string{"claude", "claude", "copilot", "claude", "gemini", "claude", "copilot", "claude", "claude", "gemini", "codex", "claude"}
 
+// key is what receipts.path_keys holds of a path.
+func key(path string) string { return "(" + hash32(path) + " # " + hash32("$1::uuid::text") + ")" }
+
+func hash32(text string) string { return "('x' || left(md5(" + text + "), 8))::bit(32)::integer" }
+
 func array(list []string) string { return "ARRAY['" + strings.Join(list, "','") + "']" }
 
 var fillStatements = []string{
@@ -106,10 +111,15 @@ var fillStatements = []string{
 	             (1999 * power(random(), 2.5))::int AS w3, (1999 * power(random(), 2.5))::int AS w4,
 	             (1999 * power(random(), 2.5))::int AS w5, (1999 * power(random(), 2.5))::int AS w6
 	      FROM generate_series(1, {n}) i) d, (SELECT array_agg(word ORDER BY i) AS w FROM words) v`,
+	`CREATE TEMP TABLE drawn_files AS
+	SELECT i, f, 'src/mod' || file % 20 || '/' AS directory, 'src/mod' || file % 20 || '/file' || file || '_' || repo || '.go' AS path
+	FROM drawn, generate_series(1, files) f, LATERAL (SELECT (400 * power(random(), 2))::int AS file WHERE i + f > 0) p`,
+	`INSERT INTO receipt_files (org_id, receipt_id, position, path, line_start, line_end, blob_hash)
+	SELECT $1, 'r-' || i, f, path, 1, 20, '' FROM drawn_files`,
 	`INSERT INTO receipts (org_id, id, repo_id, repo, ref, commit_hash, blob, notes_commit, content_hash, current, source,
 		format_version, provider, model, session_id, prompt_number, prompt_id, prompt_summary, response_summary, prompt_hash,
 		cost_usd, cost_reported_usd, cost_basis, input_tokens, output_tokens, user_name, user_email, file_path, line_start,
-		line_end, files, timestamp, timestamp_basis, day, parent_receipt_id, conversation_turns, conversation_bytes)
+		line_end, files, path_keys, timestamp, timestamp_basis, day, parent_receipt_id, conversation_turns, conversation_bytes)
 	SELECT $1, 'r-' || i, md5('repo' || repo)::uuid, 'repo-' || repo,
 	       CASE WHEN src < 0.82 THEN 'refs/notes/blameprompt' ELSE 'refs/notes/ai' END, md5(repo || 'c' || i / 3) || '00000000',
 	       md5('b' || i) || '00000000', md5('n' || i / 10) || '00000000', '\x00', cur < 0.93,
@@ -117,11 +127,11 @@ var fillStatements = []string{
 	       (` + array(providers) + `)[1 + model], (` + array(models) + `)[1 + model], 's-' || i / 20, i % 20, md5('p' || (i * 3) / 4)::uuid,
 	       words, 'done', md5(i::text),
 	       round((cost * cost * 2)::numeric, 4), round((cost * cost * 2)::numeric, 4), 'reported', (cost * 9000)::int, (cost * 900)::int,
-	       'Dev ' || u, 'dev' || u || '@example.com', 'src/main.go', 1, 20, files, t.at, 'client', (t.at AT TIME ZONE 'UTC')::date, '', 4, 900
-	FROM drawn, LATERAL (SELECT timestamptz '2026-07-01' - interval '400 days' * (1 - x) AS at) t ORDER BY t.at`,
-	`INSERT INTO receipt_files (org_id, receipt_id, position, path, line_start, line_end, blob_hash)
-	SELECT $1, 'r-' || i, f, 'src/mod' || file % 20 || '/file' || file || '_' || repo || '.go', 1, 20, ''
-	FROM drawn, generate_series(1, files) f, LATERAL (SELECT (400 * power(random(), 2))::int AS file WHERE i + f > 0) p`,
+	       'Dev ' || u, 'dev' || u || '@example.com', 'src/main.go', 1, 20, files, k.keys, t.at, 'client', (t.at AT TIME ZONE 'UTC')::date, '', 4, 900
+	FROM drawn
+	JOIN (SELECT i, array_agg(` + key("path") + `) || array_agg(` + key("directory") + `) || ` + key("'src/'") + ` AS keys
+	      FROM drawn_files GROUP BY i) k USING (i),
+	LATERAL (SELECT timestamptz '2026-07-01' - interval '400 days' * (1 - x) AS at) t ORDER BY t.at`,
 	`INSERT INTO receipt_commits (org_id, receipt_id, repo_id, ref, commit, blob, position, content_hash, first_noted_at, noted_at,
 		notes_commit, current)
 	SELECT org_id, id, repo_id, ref, commit_hash, blob, 0, content_hash, timestamp, timestamp, notes_commit, current FROM receipts
@@ -156,5 +166,5 @@ var fillStatements = []string{
 	SELECT org_id, dimension, repo_id, key, key2, date_trunc('month', day::timestamp)::date, sum(receipts), sum(receipts_current),
 	       sum(prompts), sum(cost_usd), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_creation_tokens)
 	FROM rollups WHERE org_id = $1 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6`,
-	`DROP TABLE drawn, words`,
+	`DROP TABLE drawn, drawn_files, words`,
 }

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// A page is found by the first of these that holds it, each of which is bounded
+// in what it reads:
+//
+//  1. A short walk through an index in the order asked for. Filters that match
+//     often fill the page there.
+//  2. All of a range of times or costs, if the order is another one and the range
+//     is narrow.
+//  3. A longer walk from where the rollups say that receipts begin to match, if
+//     they match often from there on.
+//  4. What matches in a window at the beginning of the order, gathered by the
+//     index on terms and sorted. Windows are tried until one holds a page and not
+//     much more.
+type effort struct {
+	// walked is how many receipts are walked for each that is asked for, walkedCosts
+	// the same by cost, where each lies on another page of the table.
+	walked, walkedCosts int
+	// far is how much longer a walk may be where receipts are known to match.
+	far int
+	// gathered bounds what a window may hold for each that is asked for, but not
+	// below gatheredLeast.
+	gathered, gatheredLeast int
+}
+
+// usual suits a million receipts, most of them not in PostgreSQL's own memory.
+var usual = effort{walked: 10, walkedCosts: 6, far: 6, gathered: 10, gatheredLeast: 1000}
+
+// noEnd makes a walk go on until it has found a page.
+const noEnd = math.MaxInt32
+
+// search finds the page without guests.
+func (ask receiptQuery) search(ctx context.Context, q querier) ([]Receipt, error) {
+	walked := ask.effort.walked * ask.limit
+	if ask.order == Costliest {
+		walked = ask.effort.walkedCosts * ask.limit
+	}
+	page, exact, err := ask.walk(ctx, q, walked)
+	if err == nil && !exact && len(page) < ask.limit && len(page) > ask.limit/4 {
+		walked *= ask.effort.far
+		page, _, err = ask.walk(ctx, q, walked)
+	}
+	if err != nil || exact || len(page) == ask.limit {
+		return page, err
+	}
+	if !hasWord(ask.filter.Text) {
+		page, _, err = ask.walk(ctx, q, noEnd)
+		return page, err
+	}
+	known, err := ask.known(ctx, q)
+	if err != nil || known.most == 0 {
+		return nil, err
+	}
+	w := gathering{receiptQuery: ask, known: known, cap: max(ask.effort.gathered*ask.limit, ask.effort.gatheredLeast)}
+	return w.search(ctx, q, len(page), walked)
+}
+
+// hasWord reports whether the text has something that the index on words holds;
+// no text has.
+func hasWord(text string) bool {
+	return text == "" || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
+}
+
+// walk reads what matches among the first receipts in order, of a user or a
+// repository if there is one. It is exact if there is nothing else to compare.
+func (ask receiptQuery) walk(ctx context.Context, q querier, receipts int) (page []Receipt, exact bool, err error) {
+	first, rest := ask.split()
+	c := newConditions(ask.org)
+	first.addFilter(c)
+	from := "SELECT r.* FROM receipts r WHERE " + c.where()
+	c.parts = []string{"true"}
+	rest.addFilter(c)
+	if exact = len(c.parts) == 1; exact {
+		receipts = ask.limit
+	}
+	page, err = ask.collect(ctx, q, c, "("+from+ask.ordered(receipts)+")")
+	return page, exact, err
+}
+
+// split parts the conditions that an index in the order asked for answers from
+// the rest.
+func (ask receiptQuery) split() (first, rest receiptQuery) {
+	first, rest = ask, ask
+	rest.after, rest.part = nil, wholeOrder
+	first.models, first.filter = nil, ReceiptFilter{}
+	f := &first.filter
+	if ask.order == Costliest {
+		f.MinCost, f.MaxCost, rest.filter.MinCost, rest.filter.MaxCost = ask.filter.MinCost, ask.filter.MaxCost, "", ""
+	} else {
+		f.From, f.To, rest.filter.From, rest.filter.To = ask.filter.From, ask.filter.To, time.Time{}, time.Time{}
+		if ask.filter.UserEmail != "" {
+			f.UserEmail, rest.filter.UserEmail = ask.filter.UserEmail, ""
+			return first, rest
+		}
+	}
+	if len(ask.filter.Repos) == 1 {
+		f.Repos, rest.filter.Repos = ask.filter.Repos, nil
+	}
+	return first, rest
+}
+
+// search goes on where a walk matched too few of the receipts that it walked.
+func (w *gathering) search(ctx context.Context, q querier, found, walked int) ([]Receipt, error) {
+	// Where nothing matched, half a receipt is as good a guess as any.
+	seen := max(float64(found), 0.5) / float64(walked)
+	page, ok, err := w.ofRange(ctx, q)
+	if err != nil || ok {
+		return page, err
+	}
+	if w.order != Costliest && w.known.most > float64(w.cap) {
+		page, err = w.walkOn(ctx, q, seen, walked)
+		if err != nil || len(page) == w.limit {
+			return page, err
+		}
+	}
+	if err := w.lay(ctx, q, seen); err != nil {
+		return nil, err
+	}
+	return w.read(ctx, q)
+}
+
+// ofRange reads the page out of all receipts of a range, if there is one that
+// the order does not follow and that is narrow.
+func (w *gathering) ofRange(ctx context.Context, q querier) (page []Receipt, ok bool, err error) {
+	narrow, f := receiptQuery{org: w.org}, w.filter
+	var expected float64
+	switch {
+	case w.order == Costliest && !f.From.IsZero() && !f.To.IsZero():
+		narrow.filter.From, narrow.filter.To = f.From, f.To
+		expected = w.known.timeAxis(w.receiptQuery, func(p period) float64 { return p.all }).entries()
+	case w.order != Costliest && (f.MinCost != "" || f.MaxCost != ""):
+		narrow.filter.MinCost, narrow.filter.MaxCost = f.MinCost, f.MaxCost
+		costs, err := readCosts(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		least, most, _ := w.costs()
+		expected = costs.share(least, most) * costs.Rows
+	default:
+		return nil, false, nil
+	}
+	if expected > float64(w.cap) {
+		return nil, false, nil
+	}
+	all := &window{}
+	gathered, err := w.gather(ctx, q, all, func(c *conditions) string {
+		here := &conditions{args: c.args}
+		here.add("r.org_id = $1")
+		narrow.addFilter(here)
+		c.args = here.args
+		return here.where()
+	})
+	return all.page, gathered <= w.cap, err
+}
+
+// walkOn walks from where the rollups say that receipts begin to match, if the
+// page cannot be far from there. It is no page if it is not full.
+func (w *gathering) walkOn(ctx context.Context, q querier, seen float64, walked int) ([]Receipt, error) {
+	if w.filter.unknown() {
+		share, err := w.known.walkedShare(ctx, q, w.receiptQuery, walked)
+		if err != nil {
+			return nil, err
+		}
+		// Where none were likely the walk has told nothing.
+		w.rarer = seen / max(share, seen)
+	}
+	if err := w.known.refine(ctx, q, w.receiptQuery, float64(w.limit)/w.share()); err != nil {
+		return nil, err
+	}
+	longest := w.effort.far * walked
+	if w.known.reach(w.order, float64(w.limit)/w.share()) > float64(longest) {
+		return nil, nil
+	}
+	there := w.receiptQuery
+	there.within(w.known.times())
+	page, _, err := there.walk(ctx, q, 2*longest)
+	return page, err
+}
+
+// within bounds the times.
+func (ask *receiptQuery) within(from, to time.Time) {
+	if f := &ask.filter; from.After(f.From) {
+		f.From = from
+	}
+	if f := &ask.filter; f.To.IsZero() || to.Before(f.To) {
+		f.To = to
+	}
+}
