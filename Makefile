@@ -8,10 +8,10 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # Runs a command beside one PostgreSQL server for all tests.
 WITH_POSTGRES := go run ./store/storetest/cluster --
 # Where goroutines meet; the race detector takes its time and a C compiler.
-CONCURRENT := ./cmd/... ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
+CONCURRENT := ./cmd/... ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-push bench-lines bench-cli fuzz e2e load build install clean
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-cli fuzz e2e load build install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -41,13 +41,16 @@ lint: ## check format, vet, staticcheck, imports, modules and shell scripts
 generate: deps ## write what is generated: the API's types, the schema's dump
 	$(WITH_POSTGRES) go generate ./...
 
-bench: bench-ingest bench-api bench-push bench-lines bench-cli ## measure what the README promises
+bench: bench-ingest bench-api bench-decide bench-push bench-lines bench-cli ## measure what the README promises
 
 bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./notes ./notes/ingest
 
 bench-api: deps ## measure the API over a million receipts
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./httpapi/...
+
+bench-decide: deps ## measure what deciding on a push takes, with a million receipts and 50 policies
+	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkDecide -benchtime 1x -timeout 60m ./hooks/enforce
 
 bench-push: deps ## measure what a push costs: with the hook, to the gateway, by fifty at once
 	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkPush -benchtime 1x -timeout 60m ./cmd/blamepromptd

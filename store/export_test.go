@@ -114,3 +114,35 @@ func ExplainDecisions(ctx context.Context, db *DB, org uuid.UUID, f DecisionFilt
 func SumPushedPrompts(ctx context.Context, db *DB, age time.Duration, limit int) (int, error) {
 	return db.sumPushedPrompts(ctx, age, limit)
 }
+
+// explainingTx notes the plan of every query that it passes on.
+type explainingTx struct {
+	pgx.Tx
+	explainer
+}
+
+func (e *explainingTx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return e.explainer.Query(ctx, sql, args...)
+}
+
+// ExplainTx is DB.InTx, with the plans of all queries that return rows.
+func ExplainTx(ctx context.Context, db *DB, fn func(*Tx) error) (plans []string, err error) {
+	err = db.InTx(ctx, func(tx *Tx) error {
+		e := &explainingTx{Tx: tx.Tx, explainer: explainer{querier: tx.Tx}}
+		err := fn(&Tx{Tx: e, sealer: tx.sealer})
+		plans = e.plans
+		return err
+	})
+	return plans, err
+}
+
+// ExplainStale is DB.StaleDecisions, with its plan.
+func ExplainStale(ctx context.Context, db *DB, org, repo uuid.UUID) (plans []string, err error) {
+	err = db.snapshot(ctx, func(q querier) error {
+		e := &explainer{querier: q}
+		_, err := staleDecisions(ctx, e, org, repo)
+		plans = e.plans
+		return err
+	})
+	return plans, err
+}

@@ -71,7 +71,13 @@ const factMargin = 10 * time.Second
 // policy concerns which their last judgement did not know: of a repository, or
 // over all organisations for nil UUIDs.
 func (db *DB) StaleDecisions(ctx context.Context, org, repo uuid.UUID) ([]WaitingRef, error) {
-	return collect[WaitingRef](ctx, db.pool, "listing stale decisions", `
+	return staleDecisions(ctx, db.pool, org, repo)
+}
+
+func staleDecisions(ctx context.Context, q querier, org, repo uuid.UUID) ([]WaitingRef, error) {
+	return collect[WaitingRef](ctx, q, "listing stale decisions", `
+		WITH waived AS MATERIALIZED (SELECT org_id, max(greatest(created_at, revoked_at)) AS at FROM waivers GROUP BY org_id),
+		ruled AS MATERIALIZED (SELECT org_id, max(updated_at) AS at FROM policies GROUP BY org_id)
 		SELECT * FROM (
 			SELECT d.org_id, d.id, d.repo_id, CASE
 				WHEN `+anyCommit(`CROSS JOIN LATERAL unnest(r.notes_refs) AS n (ref)
@@ -80,19 +86,20 @@ func (db *DB) StaleDecisions(ctx context.Context, org, repo uuid.UUID) ([]Waitin
 				  OR `+anyCommit(`JOIN receipt_commits l ON l.org_id = c.org_id AND l.commit = c.commit`, `l.ref = $2 AND l.noted_at > j.since`)+`
 				  OR `+anyCommit(`JOIN note_uploads u ON u.org_id = c.org_id AND u.commit = c.commit`, `u.received_at > j.since`)+`
 				THEN '`+EventNotes+`'
-				WHEN EXISTS (SELECT FROM waivers w WHERE w.org_id = d.org_id AND greatest(w.created_at, w.revoked_at) > j.since)
+				WHEN (SELECT w.at FROM waived w WHERE w.org_id = d.org_id) > j.since
 				THEN '`+EventWaiver+`'
 				WHEN `+anyCommit(`JOIN reviews v ON v.org_id = c.org_id AND v.repo_id = c.repo_id AND v.commit = c.commit`,
 		`v.created_at > j.since`)+`
 				  OR `+anyCommit(`JOIN reviews v ON v.org_id = c.org_id AND v.repo_id = c.repo_id AND v.patch_id = c.patch_id`,
 		`v.patch_id <> '' AND v.created_at > j.since`)+`
 				THEN '`+EventReview+`'
-				WHEN EXISTS (SELECT FROM policies p WHERE p.org_id = d.org_id AND p.updated_at > j.since)
+				WHEN (SELECT p.at FROM ruled p WHERE p.org_id = d.org_id) > j.since
 				THEN '`+EventPolicy+`'
 				ELSE '' END AS event
 			FROM decisions d JOIN repos r ON r.org_id = d.org_id AND r.id = d.repo_id,
 			     LATERAL (SELECT coalesce(d.judged_at, d.at) - $1::interval AS since) j
-			WHERE d.state IN ('pending', 'held') AND (d.org_id = $3 OR $3 = $5) AND (d.repo_id = $4 OR $4 = $5)) s
+			WHERE d.state IN ('pending', 'held') AND (d.org_id = $3 OR $3 = $5) AND (d.repo_id = $4 OR $4 = $5)
+			OFFSET 0) s
 		WHERE event <> '' ORDER BY org_id, repo_id, id`, factMargin, APIRef, org, repo, uuid.Nil)
 }
 
