@@ -203,9 +203,13 @@ func TestWhoIsOvertakenReadsAnew(t *testing.T) {
 	s := event{}.in(t, store.StatePending)
 	slow := &slowNotes{NotesReader: &enforce.Mirrors{DB: s.db, Root: t.TempDir()}, read: make(chan struct{}), resume: make(chan struct{})}
 	late := enforce.New(enforce.Config{DB: s.db, Log: zerolog.Nop(), Now: s.clock.Now, Notes: slow})
-	done := make(chan error)
-	go func() { done <- late.Reconsider(context.Background(), s.org.ID, s.repo.ID, store.EventNotes) }()
-	<-slow.read
+	done := make(chan error, 1)
+	go func() { done <- late.Reconsider(context.Background(), s.org.ID, s.repo.ID, store.EventWaiver) }()
+	select {
+	case <-slow.read:
+	case err := <-done:
+		t.Fatalf("nothing was judged: %v", err)
+	}
 	s.come(map[string]string{"c1": bad, "c2": good})
 	s.check(store.StatePending, store.StateHeld)
 	close(slow.resume)
