@@ -33,17 +33,7 @@ import (
 
 // binary builds the daemon once per run: a process of its own is what a test
 // can kill.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "blamepromptd-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "blamepromptd")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the daemon: %w: %s", err, out)
-	}
-	return path, nil
-})
+var binary = sync.OnceValues(func() (string, error) { return build("blamepromptd") })
 
 // instance is a running daemon.
 type instance struct {

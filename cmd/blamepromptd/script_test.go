@@ -26,27 +26,37 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"blamepromptd": main})
+	testscript.Main(tidy{m}, map[string]func(){"blamepromptd": main})
 }
 
-// hookProgram builds blameprompt-hook once, for git to run, and returns its
-// path.
-var hookProgram = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "blameprompt-hook-test-")
-	if err != nil {
+// tidy removes what was built for all tests.
+type tidy struct{ *testing.M }
+
+func (t tidy) Run() int {
+	defer os.RemoveAll(built)
+	return t.M.Run()
+}
+
+// built is a directory for programs, which git's account can enter.
+var built = filepath.Join(os.TempDir(), fmt.Sprintf("blamepromptd-test-%d", os.Getpid()))
+
+// build builds a program of this module for tests and returns its path.
+func build(program string, flags ...string) (string, error) {
+	if err := os.MkdirAll(built, 0o755); err != nil {
 		return "", err
 	}
-	// git's account passes through.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "blameprompt-hook")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "../blameprompt-hook")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the hook: %w: %s", err, out)
+	path := filepath.Join(built, program)
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", path, "../"+program)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w: %s", program, err, out)
 	}
 	return path, nil
+}
+
+// hookProgram builds blameprompt-hook once, for git to run.
+var hookProgram = sync.OnceValues(func() (string, error) {
+	return build("blameprompt-hook", "-trimpath", "-ldflags", "-s -w")
 })
 
 // TestScripts runs testdata/script. Beside what testscript and daemontest have,
