@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -12,6 +13,6 @@ import (
 func (db *DB) GatewayRepo(ctx context.Context, org uuid.UUID, name string) (Repo, error) {
 	return collectOne[Repo](ctx, db.pool, "finding repository "+name, `
 		SELECT `+repoColumns+` FROM repos
-		WHERE org_id = $1 AND removed_at IS NULL AND gateway <> 'off' AND $2 IN (name, name || '.git')
-		ORDER BY name = $2 DESC LIMIT 1`, org, name)
+		WHERE org_id = $1 AND removed_at IS NULL AND gateway <> 'off' AND name IN ($2, $3)
+		ORDER BY name = $2 DESC LIMIT 1`, org, name, strings.TrimSuffix(name, ".git"))
 }

@@ -190,7 +190,7 @@ func (r *receiving) forward(ctx context.Context, conn io.ReadWriter) error {
 		err = checkQuarantine(r.repo, objects)
 	}
 	if err != nil {
-		_, writeErr := io.WriteString(conn, hooks.RemoteText(false, textFault, nil))
+		_, writeErr := io.WriteString(conn, hooks.RemoteText(false, "the service has failed", nil))
 		return errors.Join(err, writeErr)
 	}
 	if err := checkForwarded(updates, r.merged); err != nil {

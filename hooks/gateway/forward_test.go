@@ -406,7 +406,7 @@ func TestCredentialsOfTheRemoteAreSeenByNobody(t *testing.T) {
 	f.upstream.Git("config", "http.receivepack", "true")
 	row := f.addRepo(store.NewRepo{Name: "acme/web", RemoteURL: server.URL + "/upstream.git", User: "robot", Secret: secret,
 		Gateway: store.GatewayForwarding})
-	f.hook("echo \"hello " + secret + "\"\nfor p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; tr '\\0' '\\n' <$p/environ; done >>seen 2>/dev/null\n")
+	f.hook("echo \"hello " + secret + "\"\nfor p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; tr '\\0' '\\n' <$p/environ; done >>seen 2>/dev/null\nexit 0\n")
 	dir := f.ada.clone("acme/web")
 	commit := f.ada.commit(dir, "one")
 	out := f.ada.git(dir, "push", "origin", "HEAD:refs/heads/main")

@@ -37,6 +37,7 @@ func refuse(format string, args ...any) error { return refusal(fmt.Sprintf(forma
 
 const (
 	textDatabase = "the service cannot reach its database. Try again in a minute."
+	textSlow     = "this took too long and was ended."
 	textFault    = "the service has failed. Try again, and tell your administrator if it goes on."
 )
 
@@ -75,6 +76,8 @@ func (s *Server) handle(sess ssh.Session) {
 		se.say("%s", why)
 	case errors.Is(err, store.ErrUnavailable):
 		se.say(textDatabase)
+	case errors.Is(err, context.DeadlineExceeded):
+		se.say(textSlow)
 	case err != nil && sess.Context().Err() == nil:
 		se.say(textFault)
 		se.log.Error().Err(err).Msg("a session of the gateway failed")
