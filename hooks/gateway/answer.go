@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -34,10 +35,29 @@ func (r *receiving) handler(ctx context.Context) http.Handler {
 	mux.HandleFunc("POST /api/v1/hook/received", r.received)
 	mux.HandleFunc("POST "+hooks.RelayPath+"{hook}", func(w http.ResponseWriter, request *http.Request) { r.relay(ctx, w, request) })
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		r.asked.Add(1)
-		defer r.asked.Done()
-		mux.ServeHTTP(w, request)
+		if r.ask() {
+			defer r.asked.Done()
+			mux.ServeHTTP(w, request)
+		}
 	})
+}
+
+// ask counts a conversation, unless the session has ended.
+func (r *receiving) ask() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.asked.Add(1)
+	}
+	return !r.ended
+}
+
+// end waits for the conversations that go on.
+func (r *receiving) end() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.asked.Wait()
 }
 
 // push reads a hook's push and puts the session's identity in.
@@ -75,14 +95,20 @@ func (r *receiving) judge(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
+// receivedTimeout bounds what follows an accepted push. The hook does not wait
+// for so long, and that it leaves must not undo it.
+const receivedTimeout = 10 * time.Second
+
 // received is post-receive.
 func (r *receiving) received(w http.ResponseWriter, request *http.Request) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(request.Context()), receivedTimeout)
+	defer cancel()
 	p, err := r.push(request.Body)
 	if err == nil {
-		err = r.server.cfg.Decider.Received(request.Context(), r.id.principal(r.request), r.row.Name, p)
+		err = r.server.cfg.Decider.Received(ctx, r.id.principal(r.request), r.row.Name, p)
 	}
 	if err == nil && r.row.Gateway == store.GatewayHosted && slices.ContainsFunc(p.Refs, isNewBranch) {
-		err = adoptHead(request.Context(), r.repo)
+		err = adoptHead(ctx, r.repo)
 	}
 	if err != nil {
 		r.failed(w, err)

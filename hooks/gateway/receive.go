@@ -31,8 +31,8 @@ type receiving struct {
 	options []string
 	sent    []hooks.Update
 	taken   bool
-	// notes says that notes were merged.
-	notes bool
+	// notes says that notes were merged, ended that no more may be asked.
+	notes, ended bool
 }
 
 // receive serves a push.
@@ -56,7 +56,7 @@ func (se *session) receive(ctx context.Context) (int, error) {
 	receiving.RUnlock()
 	cancel()
 	stop()
-	r.asked.Wait()
+	r.end()
 	r.after(code == exitGood && err == nil)
 	return code, err
 }
