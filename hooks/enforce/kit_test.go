@@ -74,6 +74,8 @@ type world struct {
 	clock   *clock
 	fetches *demands
 	by      access.Principal
+	// backends are the database's processes, for benchmarks.
+	backends []string
 	*enforce.Enforcer
 }
 

@@ -464,7 +464,7 @@ func TestNotesConcernTheirCommits(t *testing.T) {
 		w.upload(fmt.Sprintf("c%d", i*20), bad)
 	}
 	count := func(state string) string {
-		return w.rows(`SELECT format('%s judged, %s ` + state + `', count(judged_at), count(*) FILTER (WHERE state = $1)) FROM decisions`, state)[0]
+		return w.rows(`SELECT format('%s judged, %s `+state+`', count(judged_at), count(*) FILTER (WHERE state = $1)) FROM decisions`, state)[0]
 	}
 	w.reconsider(store.EventNotes)
 	if got := count("held"); got != "3 judged, 3 held" {
