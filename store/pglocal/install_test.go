@@ -22,7 +22,7 @@ type installer struct {
 func newInstaller(t *testing.T) installer {
 	t.Helper()
 	in := installer{path: t.TempDir(), dest: t.TempDir()}
-	for _, tool := range []string{"awk", "cat", "chmod", "dirname", "env", "install", "mkdir", "readlink", "rm", "rmdir", "sed", "sh"} {
+	for _, tool := range []string{"awk", "basename", "cat", "chmod", "dirname", "env", "install", "mkdir", "readlink", "rm", "rmdir", "sed", "sh"} {
 		real, err := exec.LookPath(tool)
 		if err != nil {
 			t.Fatal(err)
@@ -32,6 +32,13 @@ func newInstaller(t *testing.T) installer {
 		}
 	}
 	return in
+}
+
+// ssh fakes the programs that remotes are reached by.
+func (in installer) ssh(t *testing.T) {
+	t.Helper()
+	in.fake(t, "ssh", "")
+	in.fake(t, "ssh-keygen", "")
 }
 
 func (in installer) fake(t *testing.T, name, script string) {
@@ -58,8 +65,9 @@ func TestInstallDepsAllPresent(t *testing.T) {
 	in.fake(t, "git", "echo git version 2.39.5")
 	in.fake(t, "postgres", "echo 'postgres (PostgreSQL) 15.18 (Debian 15.18-0)'")
 	in.fake(t, "initdb", "")
+	in.ssh(t)
 	in.fake(t, "apt-get", "echo must not run; exit 1")
-	const want = "PostgreSQL 15.18 in PATH: fine\ngit 2.39.5: fine\n"
+	const want = "PostgreSQL 15.18 in PATH: fine\ngit 2.39.5: fine\nssh: fine\n"
 	for range 2 {
 		if got, err := in.run(t, "--deps"); err != nil || got != want {
 			t.Errorf("install.sh --deps: %v\n%s", err, cmp.Diff(want, got))
@@ -81,13 +89,14 @@ func TestInstallDepsDryRun(t *testing.T) {
 		manager, git, user, want string
 		fails                    bool
 	}{
-		"apt": {"apt-get", "2.35.0", "0", "git 2.35.0: fine\n" + apt, false},
+		"apt": {"apt-get", "2.35.0", "0", "git 2.35.0: fine\nssh: fine\n" + apt, false},
 		"apt with sudo": {"apt-get", "2.100.0", "1000",
-			"git 2.100.0: fine\n" + strings.ReplaceAll(apt, "+ ", "+ sudo "), false},
-		"dnf": {"dnf", "2.34.9", "0", "missing: postgres git\n" +
-			"+ dnf install -y postgresql-server postgresql-contrib git ca-certificates\n", false},
-		"apk":     {"apk", "3.0", "0", "git 3.0: fine\nmissing: postgres\n+ apk add postgresql postgresql-contrib\n", false},
-		"nothing": {"other", "2.39.5", "0", "git 2.39.5: fine\nmissing: postgres\ninstall.sh: no apt-get, dnf or apk here; install PostgreSQL's server programs >= 14 and git >= 2.35 by hand\n", true},
+			"git 2.100.0: fine\nssh: fine\n" + strings.ReplaceAll(apt, "+ ", "+ sudo "), false},
+		"dnf": {"dnf", "2.34.9", "0", "missing: postgres git ssh\n" +
+			"+ dnf install -y postgresql-server postgresql-contrib git ca-certificates openssh-clients\n", false},
+		"apk": {"apk", "3.0", "0", "git 3.0: fine\nssh: fine\nmissing: postgres\n+ apk add postgresql postgresql-contrib\n", false},
+		"nothing": {"other", "2.39.5", "0", "git 2.39.5: fine\nssh: fine\nmissing: postgres\n" +
+			"install.sh: no apt-get, dnf or apk here; install PostgreSQL's server programs >= 14, git >= 2.35 and ssh by hand\n", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,6 +105,9 @@ func TestInstallDepsDryRun(t *testing.T) {
 			in.fake(t, "sudo", "echo must not run; exit 1")
 			in.fake(t, "git", "echo git version "+test.git)
 			in.fake(t, test.manager, "echo must not run; exit 1")
+			if test.manager != "dnf" {
+				in.ssh(t)
+			}
 			got, err := in.run(t, "--deps", "--dry-run")
 			if diff := cmp.Diff(test.want, got); diff != "" || (err != nil) != test.fails {
 				t.Errorf("error %v, output (-want +got):\n%s", err, diff)
@@ -126,6 +138,7 @@ func TestInstallDepsForbidsSystemCluster(t *testing.T) {
 	in := newInstaller(t)
 	in.fake(t, "id", "echo 0")
 	in.fake(t, "git", "echo git version 2.39.5")
+	in.ssh(t)
 	in.fake(t, "apt-cache", "echo '  Candidate: 15+248'")
 	bin := filepath.Join(in.dest, "pg", "15", "bin")
 	in.fake(t, "apt-get", fmt.Sprintf(`[ "$1" = install ] || exit 0
@@ -135,8 +148,8 @@ printf '#!/bin/sh\necho "postgres (PostgreSQL) 15.18"\n' >%[2]s/postgres
 printf '#!/bin/sh\n' >%[2]s/initdb
 chmod 755 %[2]s/postgres %[2]s/initdb`, in.dest, bin))
 	got, err := in.run(t, "--deps")
-	const want = "git 2.39.5: fine\nmissing: postgres\ncreate_main_cluster = false\n" +
-		"PostgreSQL 15.18 in DEST/pg/15/bin: fine\ngit 2.39.5: fine\n"
+	const want = "git 2.39.5: fine\nssh: fine\nmissing: postgres\ncreate_main_cluster = false\n" +
+		"PostgreSQL 15.18 in DEST/pg/15/bin: fine\ngit 2.39.5: fine\nssh: fine\n"
 	if err != nil || got != want {
 		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
 	}
@@ -186,6 +199,13 @@ func TestInstallPrograms(t *testing.T) {
 	for _, name := range programs {
 		writeProgram(t, filepath.Join(source, "bin", name), "#!/bin/sh\n")
 	}
+	page := filepath.Join(source, "docs", "man", "blameprompt-enterprise.1")
+	if err := os.MkdirAll(filepath.Dir(page), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(page, []byte(".TH\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if out, err := install(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -198,6 +218,9 @@ func TestInstallPrograms(t *testing.T) {
 	}
 	if diff := cmp.Diff(programs, got); err != nil || diff != "" {
 		t.Errorf("installed: %v\n%s", err, diff)
+	}
+	if _, err := os.Stat(filepath.Join(in.dest, "opt", "share", "man", "man1", filepath.Base(page))); err != nil {
+		t.Errorf("the manual page: %v", err)
 	}
 }
 
