@@ -59,6 +59,27 @@ func (r *Repos) forward(ctx context.Context, row store.Repo, repo *gitcmd.Repo, 
 	options []string) (remoteAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.PushTimeout)
 	defer cancel()
+	var answer remoteAnswer
+	err := r.linked(ctx, row, func(link *mirror.Link, url string) error {
+		c := link.Command(ctx, repo, pushArguments(url, updates, options)...)
+		if objects != "" {
+			// Not GIT_QUARANTINE_PATH: a remote on this disk would take itself for being
+			// in quarantine.
+			c.Env = append(slices.Clone(c.Env), "GIT_OBJECT_DIRECTORY="+objects,
+				"GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(repo.Dir(), "objects"))
+		}
+		var err error
+		answer, err = readPush(c)
+		if err == nil && answer.refused {
+			return nil
+		}
+		return link.Judge(ctx, repo, err)
+	})
+	return answer, err
+}
+
+// pushArguments are those of git push for updates, all of which happen or none.
+func pushArguments(url string, updates []hooks.Update, options []string) []string {
 	args := []string{"push", "--porcelain", "--no-verify"}
 	if len(updates) > 1 {
 		args = append(args, "--atomic")
@@ -80,23 +101,7 @@ func (r *Repos) forward(ctx context.Context, row store.Repo, repo *gitcmd.Repo, 
 		args = append(args, "--force-with-lease="+u.Ref+":"+lease)
 		refspecs = append(refspecs, source+":"+u.Ref)
 	}
-	var answer remoteAnswer
-	err := r.linked(ctx, row, func(link *mirror.Link, url string) error {
-		c := link.Command(ctx, repo, append(append(args, "--", url), refspecs...)...)
-		if objects != "" {
-			// Not GIT_QUARANTINE_PATH: a remote on this disk would take itself for being
-			// in quarantine.
-			c.Env = append(slices.Clone(c.Env), "GIT_OBJECT_DIRECTORY="+objects,
-				"GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(repo.Dir(), "objects"))
-		}
-		var err error
-		answer, err = readPush(c)
-		if err == nil && answer.refused {
-			return nil
-		}
-		return link.Judge(ctx, repo, err)
-	})
-	return answer, err
+	return append(append(args, "--", url), refspecs...)
 }
 
 // readPush runs git push --porcelain. It is no error when the remote refused.
