@@ -131,7 +131,7 @@ func draw(r *rand.Rand) choice {
 			repos[i] = id.String()
 		}
 		c.and("EXISTS (SELECT FROM receipt_commits c WHERE c.receipt_id = r.id AND c.commit LIKE '%s%%' AND (%v OR c.repo_id = ANY ('{%s}')))",
-			c.filter.Commit, repos == nil || len(repos) == 0, strings.Join(repos, ","))
+			c.filter.Commit, len(repos) == 0, strings.Join(repos, ","))
 	}
 	return c
 }
