@@ -1087,7 +1087,7 @@ CREATE INDEX receipts_repo ON public.receipts USING btree (org_id, repo_id, "tim
 
 CREATE INDEX receipts_repo_cost ON public.receipts USING btree (org_id, repo_id, cost_usd DESC NULLS LAST, id DESC);
 
-CREATE INDEX receipts_terms ON public.receipts USING gin (prompt_summary public.gin_trgm_ops, public.receipt_terms(org_id, repo_id, user_email, user_name, provider, model, source, current, day, cost_usd, path_keys));
+CREATE INDEX receipts_terms ON public.receipts USING gin (prompt_summary public.gin_trgm_ops, public.receipt_terms(org_id, repo_id, user_email, user_name, provider, model, source, current, day, cost_usd, path_keys)) WITH (gin_pending_list_limit='1024');
 
 CREATE INDEX receipts_time ON public.receipts USING btree (org_id, "timestamp" DESC, id DESC);
 

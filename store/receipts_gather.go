@@ -16,8 +16,10 @@ type gathering struct {
 	known known
 	// cap is how many receipts are gathered at most.
 	cap int
+	// walked is how many receipts the first walk went through.
+	walked int
 	// rarer is which share of what the rollups make likely matches the rest of the
-	// filter; 0: not known.
+	// filter.
 	rarer float64
 
 	axis axis
@@ -45,13 +47,6 @@ type window struct {
 // maxWindows bounds the windows that are tried.
 const maxWindows = 8
 
-func (w *gathering) share() float64 {
-	if w.rarer == 0 {
-		return 1
-	}
-	return w.rarer
-}
-
 // lay lays the axis and chooses the first window: by what the rollups say is
 // likely, and by the share of the walked receipts that matched.
 func (w *gathering) lay(ctx context.Context, q querier, seen float64) error {
@@ -65,30 +60,60 @@ func (w *gathering) lay(ctx context.Context, q querier, seen float64) error {
 		wanted *= 2
 	}
 	if w.order == Costliest {
-		return w.layCosts(ctx, q, wanted, seen)
+		if w.allAtOnce(seen) {
+			return nil
+		}
+		if err := w.layCosts(ctx, q); err != nil {
+			return err
+		}
+		w.next = w.window(wanted / min(seen, w.known.likely/w.known.walked))
+		return nil
 	}
-	if err := w.known.refine(ctx, q, w.receiptQuery, wanted/w.share()); err != nil {
+	if err := w.known.refine(ctx, q, w.receiptQuery, wanted/w.rarer); err != nil {
 		return err
 	}
 	w.axis = w.known.timeAxis(w.receiptQuery, func(p period) float64 { return p.likely })
-	w.next = w.window(wanted / w.share())
+	w.next = w.window(wanted / w.rarer)
 	return nil
 }
 
-func (w *gathering) layCosts(ctx context.Context, q querier, wanted, seen float64) error {
-	costs, err := readCosts(ctx, q)
-	if err != nil {
-		return err
+// allAtOnce reports whether to begin with all of the order: nothing was met, and
+// there is little, or filters exclude each other. By cost a small window is
+// hardly read faster.
+func (w *gathering) allAtOnce(seen float64) bool {
+	switch {
+	case seen*float64(w.walked) >= 1:
+		return false
+	case w.filter.unknown():
+		return 3*w.known.likely*w.filter.rarity() < float64(w.cap)
 	}
+	return w.known.likely/w.known.walked > 30*seen
+}
+
+// rarity is about the share of receipts that the conditions of which the rollups
+// know nothing leave.
+func (f ReceiptFilter) rarity() float64 {
+	share := 1.0
+	if f.Text != "" {
+		letters := float64(max(len(f.Text)-2, 1))
+		share /= 8 * letters * letters
+	}
+	if f.UserName != "" {
+		share *= 0.01
+	}
+	if f.Path != "" && isPattern(f.Path) {
+		share *= 0.05
+	} else if f.Path != "" {
+		share *= 0.001
+	}
+	return share
+}
+
+func (w *gathering) layCosts(ctx context.Context, q querier) error {
+	costs, err := readCosts(ctx, q)
 	least, most, _ := w.costs()
 	w.axis = costs.axis(least, most, w.known.walked)
-	share := w.known.likely / w.known.walked
-	w.next = w.window(wanted / min(seen, share))
-	// What was to be met and was not may exclude each other: all of it tells.
-	if share > 30*seen && !w.filter.unknown() {
-		w.next = w.window(math.Inf(1))
-	}
-	return nil
+	return err
 }
 
 // window is one with at least so many entries.
@@ -115,6 +140,12 @@ func (w *gathering) read(ctx context.Context, q querier) ([]Receipt, error) {
 		case gathered > w.cap && len(w.next.page) < w.limit && !w.thorough:
 			w.thorough = true
 		case gathered > w.cap:
+			if w.axis == nil && w.part == knownCosts {
+				if err := w.layCosts(ctx, q); err != nil {
+					return nil, err
+				}
+				w.next.entries = w.axis.entries()
+			}
 			w.many = w.next
 			w.next = w.smaller()
 		case len(w.next.page) == w.limit || w.next.edge == nil:
@@ -148,11 +179,8 @@ func (w *gathering) smaller() *window {
 		few = w.few.entries
 	}
 	if sample := w.many.page; w.order == Costliest && w.part == knownCosts && len(sample) > 0 {
-		matches := math.Sqrt(float64(w.cap) * w.known.most)
-		if w.known.exact {
-			matches = w.known.most
-		}
-		at := sample[min(int(2*float64(w.limit*w.cap)/matches), len(sample)-1)]
+		matches := max(float64(w.cap), w.known.likely*w.filter.rarity())
+		at := sample[min(int(3*float64(w.limit*w.cap)/matches), len(sample)-1)]
 		if edge := stepCost(costStep(number(*at.CostUSD))); w.axis.before(edge) > few {
 			return &window{edge: &edge, entries: w.axis.before(edge)}
 		}
@@ -255,9 +283,9 @@ func (w *gathering) addEdge(c *conditions, edge float64) {
 // next window.
 func (w *gathering) indexed(c *conditions) string {
 	t := &terms{c: c}
-	w.addTerms(t)
 	w.addDays(t)
 	w.addCosts(t)
+	w.addTerms(t)
 	if w.filter.Text == "" {
 		return t.where()
 	}

@@ -59,8 +59,9 @@ func (ask receiptQuery) search(ctx context.Context, q querier) ([]Receipt, error
 	if err != nil || known.most == 0 {
 		return nil, err
 	}
-	w := gathering{receiptQuery: ask, known: known, cap: max(ask.effort.gathered*ask.limit, ask.effort.gatheredLeast)}
-	return w.search(ctx, q, len(page), walked)
+	w := gathering{receiptQuery: ask, known: known, walked: walked, rarer: 1,
+		cap: max(ask.effort.gathered*ask.limit, ask.effort.gatheredLeast)}
+	return w.search(ctx, q, len(page))
 }
 
 // hasWord reports whether the text has something that the index on words holds;
@@ -108,15 +109,15 @@ func (ask receiptQuery) split() (first, rest receiptQuery) {
 }
 
 // search goes on where a walk matched too few of the receipts that it walked.
-func (w *gathering) search(ctx context.Context, q querier, found, walked int) ([]Receipt, error) {
+func (w *gathering) search(ctx context.Context, q querier, found int) ([]Receipt, error) {
 	// Where nothing matched, half a receipt is as good a guess as any.
-	seen := max(float64(found), 0.5) / float64(walked)
+	seen := max(float64(found), 0.5) / float64(w.walked)
 	page, ok, err := w.ofRange(ctx, q)
 	if err != nil || ok {
 		return page, err
 	}
 	if w.order != Costliest && w.known.most > float64(w.cap) {
-		page, err = w.walkOn(ctx, q, seen, walked)
+		page, err = w.walkOn(ctx, q, seen)
 		if err != nil || len(page) == w.limit {
 			return page, err
 		}
@@ -163,25 +164,32 @@ func (w *gathering) ofRange(ctx context.Context, q querier) (page []Receipt, ok 
 
 // walkOn walks from where the rollups say that receipts begin to match, if the
 // page cannot be far from there. It is no page if it is not full.
-func (w *gathering) walkOn(ctx context.Context, q querier, seen float64, walked int) ([]Receipt, error) {
-	if w.filter.unknown() {
-		share, err := w.known.walkedShare(ctx, q, w.receiptQuery, walked)
-		if err != nil {
-			return nil, err
-		}
-		// Where none were likely the walk has told nothing.
-		w.rarer = seen / max(share, seen)
-	}
-	if err := w.known.refine(ctx, q, w.receiptQuery, float64(w.limit)/w.share()); err != nil {
+func (w *gathering) walkOn(ctx context.Context, q querier, seen float64) ([]Receipt, error) {
+	share, err := w.known.walkedShare(ctx, q, w.receiptQuery, w.walked)
+	if err != nil {
 		return nil, err
 	}
-	longest := w.effort.far * walked
-	if w.known.reach(w.order, float64(w.limit)/w.share()) > float64(longest) {
+	switch {
+	case share == 0:
+		// The walk has told nothing.
+		w.rarer = w.filter.rarity()
+	case w.filter.unknown():
+		w.rarer = seen / max(share, seen)
+	case share > 20*seen:
+		// What was to be met and was not may exclude each other.
+		return nil, nil
+	}
+	matches := float64(w.limit) / w.rarer
+	if err := w.known.refine(ctx, q, w.receiptQuery, matches); err != nil {
+		return nil, err
+	}
+	receipts := 2 * w.known.reach(w.order, matches)
+	if receipts > float64(w.effort.far*w.walked) {
 		return nil, nil
 	}
 	there := w.receiptQuery
 	there.within(w.known.times())
-	page, _, err := there.walk(ctx, q, 2*longest)
+	page, _, err := there.walk(ctx, q, int(receipts)+w.walked)
 	return page, err
 }
 

@@ -24,15 +24,14 @@ const receiptTerms = `receipt_terms(r.org_id, r.repo_id, r.user_email, r.user_na
 // terms collects the conditions of a filter that the index answers.
 type terms struct {
 	c *conditions
-	// all must be had, and of each of any one.
-	all, any []string
-	// own: a term among them is one of the organisation's.
-	own bool
+	// all must be had, and of each of the lists any one.
+	all          []string
+	steps, lists []string
 }
 
 // have asks for a value of a kind; value is an SQL expression.
 func (t *terms) have(kind, value string) {
-	t.all, t.own = append(t.all, "receipt_term($1, '"+kind+"', "+value+")"), true
+	t.all = append(t.all, "receipt_term($1, '"+kind+"', "+value+")")
 }
 
 // oneOf asks for one of several values of a kind.
@@ -41,23 +40,28 @@ func (t *terms) oneOf(kind string, values []string) {
 		t.have(kind, t.c.arg(values[0]))
 		return
 	}
-	t.any, t.own = append(t.any, t.list(kind, values)), true
+	t.lists = append(t.lists, t.list(kind, values))
 }
 
 func (t *terms) list(kind string, values []string) string {
 	return "receipt_term_list($1, '" + kind + "', " + t.c.arg(values) + ")"
 }
 
-// where is the condition on the terms.
+// where is the condition on the terms. The index meets the first conditions with
+// each other before it looks at the next, so that days and costs come first: they
+// lie in one place of the table or are few.
 func (t *terms) where() string {
-	if !t.own {
+	if len(t.all)+len(t.steps)+len(t.lists) == 0 {
 		t.have("org", "''")
 	}
 	var parts []string
+	for _, list := range t.steps {
+		parts = append(parts, receiptTerms+" && ("+list+")")
+	}
 	if len(t.all) > 0 {
 		parts = append(parts, receiptTerms+" @> ARRAY["+strings.Join(t.all, ", ")+"]")
 	}
-	for _, list := range t.any {
+	for _, list := range t.lists {
 		parts = append(parts, receiptTerms+" && ("+list+")")
 	}
 	return strings.Join(parts, " AND ")
@@ -74,7 +78,7 @@ func (t *terms) days(first, last time.Time) {
 		}
 		days, day = append(days, strconv.Itoa(int(day.Sub(dayZero)/(24*time.Hour)))), day.AddDate(0, 0, 1)
 	}
-	t.steps("day", days, "month", months)
+	t.step("day", days, "month", months)
 }
 
 var dayZero = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -102,7 +106,7 @@ func (t *terms) costs(least, most float64) {
 		}
 		steps, step = append(steps, strconv.Itoa(step)), step+1
 	}
-	t.steps("cost", steps, "octave", octaves)
+	t.step("cost", steps, "octave", octaves)
 }
 
 func costStep(cost float64) int {
@@ -115,22 +119,20 @@ func costStep(cost float64) int {
 // stepCost is where a step surely begins.
 func stepCost(step int) float64 { return math.Exp2(float64(step)/costSteps) * (1 + 2*nearly) }
 
-// steps asks for one of the fine or the coarse steps.
-func (t *terms) steps(fine string, fines []string, coarse string, coarses []string) {
-	switch {
-	case len(coarses) == 0:
-		t.oneOf(fine, fines)
-	case len(fines) == 0:
-		t.oneOf(coarse, coarses)
-	default:
-		t.any, t.own = append(t.any, t.list(fine, fines)+" || "+t.list(coarse, coarses)), true
+// step asks for one of the fine or the coarse steps.
+func (t *terms) step(fine string, fines []string, coarse string, coarses []string) {
+	var lists []string
+	if len(fines) > 0 {
+		lists = append(lists, t.list(fine, fines))
 	}
+	if len(coarses) > 0 {
+		lists = append(lists, t.list(coarse, coarses))
+	}
+	t.steps = append(t.steps, strings.Join(lists, " || "))
 }
 
 // paths asks for one of the terms of paths.
-func (t *terms) paths(keys []int32) {
-	t.any, t.own = append(t.any, t.c.arg(keys)+"::integer[]"), true
-}
+func (t *terms) paths(keys []int32) { t.lists = append(t.lists, t.c.arg(keys)+"::integer[]") }
 
 // pathTerms are the terms of which a receipt has one if it has the path, or the
 // directory down to which a pattern is plain; nil if there is none.
