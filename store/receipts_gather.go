@@ -16,11 +16,11 @@ type gathering struct {
 	known known
 	// cap is how many receipts are gathered at most.
 	cap int
-	// walked is how many receipts the first walk went through.
-	walked int
-	// rarer is which share of what the rollups make likely matches the rest of the
+	// found is how many of the walked receipts matched.
+	found, walked int
+	// rest is which share of what the rollups make likely matches the rest of the
 	// filter.
-	rarer float64
+	rest float64
 
 	axis axis
 	// next is the window to try.
@@ -47,69 +47,47 @@ type window struct {
 // maxWindows bounds the windows that are tried.
 const maxWindows = 8
 
-// lay lays the axis and chooses the first window: by what the rollups say is
-// likely, and by the share of the walked receipts that matched.
-func (w *gathering) lay(ctx context.Context, q querier, seen float64) error {
-	w.next = &window{}
-	if w.known.most <= float64(w.cap) || w.part == unknownCosts {
-		return nil
-	}
-	// What is counted need not be wide of the mark.
-	wanted := 2 * float64(w.limit)
-	if !w.known.exact {
-		wanted *= 2
-	}
-	if w.order == Costliest {
-		if w.allAtOnce(seen) {
-			return nil
-		}
-		if err := w.layCosts(ctx, q); err != nil {
-			return err
-		}
-		w.next = w.window(wanted / min(seen, w.known.likely/w.known.walked))
-		return nil
-	}
-	if err := w.known.refine(ctx, q, w.receiptQuery, wanted/w.rarer); err != nil {
+// layTimes lays the axis along likely matches and chooses the first window.
+func (w *gathering) layTimes(ctx context.Context, q querier) error {
+	likely := w.wanted() / w.rest
+	if err := w.known.refine(ctx, q, w.receiptQuery, likely); err != nil {
 		return err
 	}
 	w.axis = w.known.timeAxis(w.receiptQuery, func(p period) float64 { return p.likely })
-	w.next = w.window(wanted / w.rarer)
+	w.next = w.window(likely)
 	return nil
 }
 
-// allAtOnce reports whether to begin with all of the order: nothing was met, and
-// there is little, or filters exclude each other. By cost a small window is
-// hardly read faster.
-func (w *gathering) allAtOnce(seen float64) bool {
-	switch {
-	case seen*float64(w.walked) >= 1:
-		return false
-	case w.filter.unknown():
-		return 3*w.known.likely*w.filter.rarity() < float64(w.cap)
+// wanted is how many matches the first window shall hold: what is counted need
+// not be wide of the mark.
+func (w *gathering) wanted() float64 {
+	if w.known.exact {
+		return 2 * float64(w.limit)
 	}
-	return w.known.likely/w.known.walked > 30*seen
+	return 4 * float64(w.limit)
 }
 
-// rarity is about the share of receipts that the conditions of which the rollups
-// know nothing leave.
-func (f ReceiptFilter) rarity() float64 {
-	share := 1.0
-	if f.Text != "" {
-		letters := float64(max(len(f.Text)-2, 1))
-		share /= 8 * letters * letters
-	}
-	if f.UserName != "" {
-		share *= 0.01
-	}
-	if f.Path != "" && isPattern(f.Path) {
-		share *= 0.05
-	} else if f.Path != "" {
-		share *= 0.001
-	}
-	return share
-}
-
+// layCosts lays the axis along the receipts of the walk and chooses the first
+// window. That is all of them if few match or filters exclude each other: by
+// cost a small window is hardly read faster.
 func (w *gathering) layCosts(ctx context.Context, q querier) error {
+	share := w.known.likely / w.known.walked
+	if w.part == unknownCosts || w.excluded(share) {
+		return nil
+	}
+	share *= w.rest
+	if w.found >= enough {
+		share = float64(w.found) / float64(w.walked)
+	}
+	if share*w.known.walked < 2*w.wanted() {
+		return nil
+	}
+	err := w.layCostAxis(ctx, q)
+	w.next = w.window(w.wanted() / share)
+	return err
+}
+
+func (w *gathering) layCostAxis(ctx context.Context, q querier) error {
 	costs, err := readCosts(ctx, q)
 	least, most, _ := w.costs()
 	w.axis = costs.axis(least, most, w.known.walked)
@@ -141,7 +119,7 @@ func (w *gathering) read(ctx context.Context, q querier) ([]Receipt, error) {
 			w.thorough = true
 		case gathered > w.cap:
 			if w.axis == nil && w.part == knownCosts {
-				if err := w.layCosts(ctx, q); err != nil {
+				if err := w.layCostAxis(ctx, q); err != nil {
 					return nil, err
 				}
 				w.next.entries = w.axis.entries()
@@ -179,7 +157,7 @@ func (w *gathering) smaller() *window {
 		few = w.few.entries
 	}
 	if sample := w.many.page; w.order == Costliest && w.part == knownCosts && len(sample) > 0 {
-		matches := max(float64(w.cap), w.known.likely*w.filter.rarity())
+		matches := max(float64(w.cap), w.known.likely*w.rest)
 		at := sample[min(int(3*float64(w.limit*w.cap)/matches), len(sample)-1)]
 		if edge := stepCost(costStep(number(*at.CostUSD))); w.axis.before(edge) > few {
 			return &window{edge: &edge, entries: w.axis.before(edge)}

@@ -59,9 +59,9 @@ func (ask receiptQuery) search(ctx context.Context, q querier) ([]Receipt, error
 	if err != nil || known.most == 0 {
 		return nil, err
 	}
-	w := gathering{receiptQuery: ask, known: known, walked: walked, rarer: 1,
+	w := gathering{receiptQuery: ask, known: known, found: len(page), walked: walked,
 		cap: max(ask.effort.gathered*ask.limit, ask.effort.gatheredLeast)}
-	return w.search(ctx, q, len(page))
+	return w.search(ctx, q)
 }
 
 // hasWord reports whether the text has something that the index on words holds;
@@ -108,24 +108,70 @@ func (ask receiptQuery) split() (first, rest receiptQuery) {
 	return first, rest
 }
 
-// search goes on where a walk matched too few of the receipts that it walked.
-func (w *gathering) search(ctx context.Context, q querier, found int) ([]Receipt, error) {
-	// Where nothing matched, half a receipt is as good a guess as any.
-	seen := max(float64(found), 0.5) / float64(w.walked)
+// search goes on where a walk matched too few.
+func (w *gathering) search(ctx context.Context, q querier) ([]Receipt, error) {
 	page, ok, err := w.ofRange(ctx, q)
 	if err != nil || ok {
 		return page, err
 	}
-	if w.order != Costliest && w.known.most > float64(w.cap) {
-		page, err = w.walkOn(ctx, q, seen)
+	w.next = &window{}
+	if w.known.most > float64(w.cap) {
+		if err := w.measure(ctx, q); err != nil {
+			return nil, err
+		}
+		if w.order == Costliest {
+			err = w.layCosts(ctx, q)
+		} else if page, err = w.walkOn(ctx, q); err == nil && len(page) < w.limit {
+			err = w.layTimes(ctx, q)
+		}
 		if err != nil || len(page) == w.limit {
 			return page, err
 		}
 	}
-	if err := w.lay(ctx, q, seen); err != nil {
-		return nil, err
-	}
 	return w.read(ctx, q)
+}
+
+// measure finds which share of the walked receipts each of the conditions leaves
+// that the rollups know nothing of.
+func (w *gathering) measure(ctx context.Context, q querier) error {
+	w.rest = 1
+	conditions := w.unknown()
+	if len(conditions) == 0 {
+		return nil
+	}
+	first, _ := w.split()
+	c := newConditions(w.org)
+	first.addFilter(c)
+	from := "SELECT r.* FROM receipts r WHERE " + c.where() + w.ordered(w.walked)
+	var counts []string
+	for _, f := range conditions {
+		c.parts = nil
+		receiptQuery{org: w.org, filter: f}.addFilter(c)
+		counts = append(counts, "count(*) FILTER (WHERE "+c.where()+")")
+	}
+	rows, err := collect[struct {
+		All      float64
+		Matching []float64
+	}](ctx, q, "measuring receipts", "SELECT count(*)::float8 AS all, ARRAY["+strings.Join(counts, ", ")+"]::float8[] AS matching FROM ("+
+		from+") r", append([]any{planned}, c.args...)...)
+	for i := range conditions {
+		if err == nil && rows[0].All > 0 {
+			// Where nothing matched, half a receipt is as good a guess as any.
+			w.rest *= max(rows[0].Matching[i], 0.5) / rows[0].All
+		}
+	}
+	return err
+}
+
+// unknown are the conditions of which the rollups know nothing, each by itself.
+func (ask receiptQuery) unknown() (conditions []ReceiptFilter) {
+	f := ask.filter
+	for _, only := range []ReceiptFilter{{UserName: f.UserName}, {Text: f.Text}, {Path: f.Path}, {MinCost: f.MinCost, MaxCost: f.MaxCost}} {
+		if only.unknown() && (ask.order != Costliest || only.MinCost+only.MaxCost == "") {
+			conditions = append(conditions, only)
+		}
+	}
+	return conditions
 }
 
 // ofRange reads the page out of all receipts of a range, if there is one that
@@ -164,22 +210,15 @@ func (w *gathering) ofRange(ctx context.Context, q querier) (page []Receipt, ok 
 
 // walkOn walks from where the rollups say that receipts begin to match, if the
 // page cannot be far from there. It is no page if it is not full.
-func (w *gathering) walkOn(ctx context.Context, q querier, seen float64) ([]Receipt, error) {
+func (w *gathering) walkOn(ctx context.Context, q querier) ([]Receipt, error) {
 	share, err := w.known.walkedShare(ctx, q, w.receiptQuery, w.walked)
-	if err != nil {
+	if err != nil || w.excluded(share) {
 		return nil, err
 	}
-	switch {
-	case share == 0:
-		// The walk has told nothing.
-		w.rarer = w.filter.rarity()
-	case w.filter.unknown():
-		w.rarer = seen / max(share, seen)
-	case share > 20*seen:
-		// What was to be met and was not may exclude each other.
-		return nil, nil
+	if w.found >= enough {
+		w.rest = min(float64(w.found)/float64(w.walked)/share, 1)
 	}
-	matches := float64(w.limit) / w.rarer
+	matches := float64(w.limit) / w.rest
 	if err := w.known.refine(ctx, q, w.receiptQuery, matches); err != nil {
 		return nil, err
 	}
@@ -191,6 +230,15 @@ func (w *gathering) walkOn(ctx context.Context, q querier, seen float64) ([]Rece
 	there.within(w.known.times())
 	page, _, err := there.walk(ctx, q, int(receipts)+w.walked)
 	return page, err
+}
+
+// enough is how many receipts must have been met to tell how many there are.
+const enough = 4
+
+// excluded reports whether so many receipts were to be met, and none was, that
+// filters seem to exclude each other.
+func (w *gathering) excluded(share float64) bool {
+	return w.found == 0 && share*w.rest*float64(w.walked) > 10
 }
 
 // within bounds the times.
