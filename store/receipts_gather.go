@@ -28,8 +28,9 @@ type gathering struct {
 	// few is the largest window that held too few, many the smallest that held
 	// too many.
 	few, many *window
-	// thorough: the index is asked for terms that most receipts have, too.
-	thorough bool
+	// thorough: the index is asked for terms that most receipts have, too; spared:
+	// it was not asked for one.
+	thorough, spared bool
 	// alike: another path hashes like the one asked for.
 	alike bool
 }
@@ -115,7 +116,7 @@ func (w *gathering) read(ctx context.Context, q querier) ([]Receipt, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case gathered > w.cap && len(w.next.page) < w.limit && !w.thorough:
+		case gathered > w.cap && len(w.next.page) < w.limit && w.spared:
 			w.thorough = true
 		case gathered > w.cap:
 			if w.axis == nil && w.part == knownCosts {
@@ -261,6 +262,7 @@ func (w *gathering) addEdge(c *conditions, edge float64) {
 // next window.
 func (w *gathering) indexed(c *conditions) string {
 	t := &terms{c: c}
+	w.spared = false
 	w.addDays(t)
 	w.addCosts(t)
 	w.addTerms(t)
@@ -296,7 +298,7 @@ func (w *gathering) addTerms(t *terms) {
 	if f.Source != "" && w.worth("source") {
 		t.have("source", t.c.arg(f.Source))
 	}
-	if f.Current != nil && (w.thorough || !*f.Current) {
+	if f.Current != nil && w.worth("current") {
 		t.have("current", t.c.arg(strconv.FormatBool(*f.Current)))
 	}
 }
@@ -304,7 +306,11 @@ func (w *gathering) addTerms(t *terms) {
 // worth reports whether a term is worth its reading: of what most receipts have
 // the index would read much to leave little out.
 func (w *gathering) worth(dimension string) bool {
-	return w.thorough || w.known.shares[dimension] < 0.6
+	if w.thorough || w.known.shares[dimension] < 0.6 {
+		return true
+	}
+	w.spared = true
+	return false
 }
 
 func texts(ids []uuid.UUID) []string {

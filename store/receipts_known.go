@@ -103,7 +103,10 @@ func (ask receiptQuery) known(ctx context.Context, q querier) (known, error) {
 	if err != nil {
 		return known{}, err
 	}
-	out.shares = shares
+	if out.shares = shares; ask.filter.Current != nil && *ask.filter.Current {
+		// Most are.
+		out.shares["current"] = 1
+	}
 	for _, p := range periods {
 		out.walked += p.walked
 		out.likely += p.likely
@@ -263,11 +266,15 @@ func (k *known) split(ctx context.Context, q querier, ask receiptQuery, i int) e
 }
 
 // reach is how many receipts are walked, from where some may match, until so
-// many are likely to have matched.
+// many are likely to have matched. The walk begins up to a day before, for the
+// sake of time zones.
 func (k known) reach(order ReceiptOrder, likely float64) (walked float64) {
 	for _, p := range k.inOrder(order) {
 		if p.most == 0 && walked == 0 {
 			continue
+		}
+		if walked == 0 {
+			walked = p.walked / 2
 		}
 		if p.likely >= likely {
 			return walked + p.walked*likely/p.likely

@@ -115,7 +115,7 @@ func (w *gathering) search(ctx context.Context, q querier) ([]Receipt, error) {
 		return page, err
 	}
 	w.next = &window{}
-	if w.known.most > float64(w.cap) {
+	if w.known.most > float64(w.cap) && w.part != unknownCosts {
 		if err := w.measure(ctx, q); err != nil {
 			return nil, err
 		}
@@ -131,18 +131,24 @@ func (w *gathering) search(ctx context.Context, q querier) ([]Receipt, error) {
 	return w.read(ctx, q)
 }
 
-// measure finds which share of the walked receipts each of the conditions leaves
-// that the rollups know nothing of.
+// measure finds which share of receipts each of the conditions leaves that the
+// rollups know nothing of: among those that were walked or, where cost is the
+// order, among more that are newest, which lie side by side.
 func (w *gathering) measure(ctx context.Context, q querier) error {
 	w.rest = 1
 	conditions := w.unknown()
 	if len(conditions) == 0 {
 		return nil
 	}
-	first, _ := w.split()
+	walk, receipts := w.receiptQuery, w.walked
+	if w.order == Costliest {
+		walk = receiptQuery{org: w.org, filter: ReceiptFilter{From: w.filter.From, To: w.filter.To}}
+		receipts = 2 * w.effort.walked * w.limit
+	}
+	first, _ := walk.split()
 	c := newConditions(w.org)
 	first.addFilter(c)
-	from := "SELECT r.* FROM receipts r WHERE " + c.where() + w.ordered(w.walked)
+	from := "SELECT r.* FROM receipts r WHERE " + c.where() + walk.ordered(receipts)
 	var counts []string
 	for _, f := range conditions {
 		c.parts = nil
@@ -228,7 +234,7 @@ func (w *gathering) walkOn(ctx context.Context, q querier) ([]Receipt, error) {
 	}
 	there := w.receiptQuery
 	there.within(w.known.times())
-	page, _, err := there.walk(ctx, q, int(receipts)+w.walked)
+	page, _, err := there.walk(ctx, q, int(receipts))
 	return page, err
 }
 
