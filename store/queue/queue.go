@@ -107,14 +107,15 @@ func orDefault[T comparable](field *T, value T) {
 // Queue takes demands and, once started, works on them. It is safe for
 // concurrent use.
 type Queue struct {
-	cfg       Config
-	orphanAge time.Duration
-	river     *river.Client[pgx.Tx]
+	cfg         Config
+	orphanAge   time.Duration
+	unknownWait time.Duration
+	river       *river.Client[pgx.Tx]
 }
 
 // New prepares a queue on a database that store.Migrate has been over.
 func New(cfg Config) (*Queue, error) {
-	q := &Queue{cfg: cfg.withDefaults(), orphanAge: defaultOrphanAge}
+	q := &Queue{cfg: cfg.withDefaults(), orphanAge: defaultOrphanAge, unknownWait: taskUnknownWait}
 	if err := checkTasks(q.cfg.Tasks); err != nil {
 		return nil, err
 	}

@@ -137,6 +137,13 @@ func newQueue(t *testing.T, cfg Config) *Queue {
 func startQueue(t *testing.T, cfg Config) *Queue {
 	t.Helper()
 	q := newQueue(t, cfg)
+	start(t, q)
+	return q
+}
+
+// start starts the queue and stops it with the test.
+func start(t *testing.T, q *Queue) {
+	t.Helper()
 	if err := q.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +154,6 @@ func startQueue(t *testing.T, cfg Config) *Queue {
 			t.Errorf("stopping: %v", err)
 		}
 	})
-	return q
 }
 
 // noSweep is a sweep that finds nothing while a test runs.

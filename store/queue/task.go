@@ -116,7 +116,7 @@ func (w *taskWorker) Work(ctx context.Context, job *river.Job[taskArgs]) error {
 	name := job.Args.Name
 	task, ok := w.queue.task(name)
 	if !ok {
-		return w.queue.standIn(ctx, job, taskUnknownWait)
+		return w.queue.standIn(ctx, job, w.queue.unknownWait)
 	}
 	lock, err := tryLock(ctx, w.queue.cfg.DB, taskLock+name)
 	if err != nil {
@@ -129,7 +129,9 @@ func (w *taskWorker) Work(ctx context.Context, job *river.Job[taskArgs]) error {
 	return w.queue.runTask(ctx, lock, task, job)
 }
 
-// standIn makes the job stand for all others that wait and puts it off.
+// standIn makes the job stand for all others that wait and puts it off. Those
+// that run at this moment stay, for River notes a while after their end that
+// they were put off; they are gathered when the next one's wait is over.
 func (q *Queue) standIn(ctx context.Context, job *river.Job[taskArgs], wait time.Duration) error {
 	if err := q.standFor(ctx, job); err != nil {
 		return err

@@ -203,10 +203,12 @@ func TestTaskOfAnotherVersionWaits(t *testing.T) {
 	t.Parallel()
 	db := newDB(t)
 	c := &counter{}
-	q := startTasks(t, db, Task{Name: "known", Work: c.work})
+	q := newQueue(t, Config{DB: db, Fetch: noFetch, Sweep: noSweep, Tasks: []Task{{Name: "known", Work: c.work}}})
+	q.unknownWait = 200 * time.Millisecond
 	for range 10 {
 		mustPoke(t, q, "unknown")
 	}
+	start(t, q)
 	mustPoke(t, q, "known")
 	eventually(t, "the known task", func() bool { return c.runs.Load() == 1 })
 	eventually(t, "the unknown ones are gathered", func() bool { return waitingTasks(t, db) <= TaskWorkers })
