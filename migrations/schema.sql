@@ -362,6 +362,8 @@ CREATE TABLE public.decision_inputs (
     push json NOT NULL,
     input json NOT NULL
 );
+ALTER TABLE ONLY public.decision_inputs ALTER COLUMN push SET COMPRESSION lz4;
+ALTER TABLE ONLY public.decision_inputs ALTER COLUMN input SET COMPRESSION lz4;
 
 CREATE TABLE public.decisions (
     org_id uuid NOT NULL,

@@ -117,28 +117,48 @@ type spending struct {
 	first *commit
 }
 
-// spend computes the accounts of a key, once.
+// spend computes the accounts of a key, once, in time that grows with the
+// receipts.
 func (v *view) spend(key spendingKey) []spending {
 	if list, known := v.spendings[key]; known {
 		return list
 	}
-	books := map[push.Account]*book{}
-	for _, r := range v.receipts {
-		for _, name := range r.owners(v, key.per) {
-			account := push.Account{Per: key.per, Key: accountKey(key.per, name), Period: period(r.day, key.monthly)}
-			if books[account] == nil {
-				books[account] = &book{name: name, prompts: map[string]*charge{}}
+	l := ledger{accounts: map[push.Account]*tally{}}
+	for _, receipts := range v.byPrompt() {
+		for _, r := range receipts {
+			for _, name := range r.owners(v, key.per) {
+				l.charge(push.Account{Per: key.per, Key: accountKey(key.per, name), Period: period(r.day, key.monthly)}, name, r)
 			}
-			books[account].charge(r)
 		}
+		l.settle()
 	}
-	list := make([]spending, 0, len(books))
-	for account, b := range books {
-		list = append(list, b.sum(account))
+	list := make([]spending, 0, len(l.accounts))
+	for _, t := range l.accounts {
+		list = append(list, t.spending)
 	}
 	slices.SortFunc(list, func(a, b spending) int { return compareAccounts(a.account, b.account) })
 	v.spendings[key] = list
 	return list
+}
+
+// byPrompt are the receipts of each prompt, in the order of the first ones.
+func (v *view) byPrompt() [][]*receipt {
+	if v.promptReceipts != nil {
+		return v.promptReceipts
+	}
+	places := make(map[string]int, len(v.receipts))
+	groups := make([][]*receipt, 0, len(v.receipts))
+	for _, r := range v.receipts {
+		place, known := places[r.prompt]
+		if !known {
+			place = len(groups)
+			places[r.prompt] = place
+			groups = append(groups, nil)
+		}
+		groups[place] = append(groups[place], r)
+	}
+	v.promptReceipts = groups
+	return groups
 }
 
 // owners are the accounts' owners that a receipt counts for.
@@ -172,43 +192,55 @@ func period(day string, monthly bool) string {
 	return day
 }
 
-// book holds the prompts of one account.
-type book struct {
-	name    string
-	prompts map[string]*charge
-	first   *commit
+// ledger sums up accounts, prompt by prompt.
+type ledger struct {
+	accounts map[push.Account]*tally
+	// open are those that the prompt at hand is charged to.
+	open []*tally
 }
 
-// charge is the largest cost that any receipt reports for a prompt.
-type charge struct{ cost, counted push.Decimal }
+// tally is an account being summed up. Cost and counted are the largest that any
+// receipt reports for the prompt at hand.
+type tally struct {
+	spending
+	open          bool
+	cost, counted push.Decimal
+}
 
-func (b *book) charge(r *receipt) {
-	c := b.prompts[r.prompt]
-	if c == nil {
-		c = &charge{}
-		b.prompts[r.prompt] = c
+// charge lays a receipt of the prompt at hand to an account, whose owner it
+// calls by the name.
+func (l *ledger) charge(account push.Account, name string, r *receipt) {
+	t := l.accounts[account]
+	if t == nil {
+		t = &tally{spending: spending{account: account, name: name}}
+		l.accounts[account] = t
+	}
+	if !t.open {
+		t.open = true
+		l.open = append(l.open, t)
 	}
 	if r.CountedUSD != nil {
-		c.counted = c.counted.Max(*r.CountedUSD)
+		t.counted = t.counted.Max(*r.CountedUSD)
 	}
 	if r.CostUSD == nil || r.CostUSD.Sign() <= 0 {
 		return
 	}
-	c.cost = c.cost.Max(*r.CostUSD)
-	if b.first == nil || r.commit.index < b.first.index {
-		b.first = r.commit
+	t.cost = t.cost.Max(*r.CostUSD)
+	if t.first == nil || r.commit.index < t.first.index {
+		t.first = r.commit
 	}
 }
 
-func (b *book) sum(account push.Account) spending {
-	s := spending{account: account, name: b.name, first: b.first}
-	for _, c := range b.prompts {
-		s.carried = s.carried.Add(c.cost)
-		if more := c.cost.Sub(c.counted); more.Sign() > 0 {
-			s.added = s.added.Add(more)
+// settle adds the prompt at hand to the accounts that it was charged to.
+func (l *ledger) settle() {
+	for _, t := range l.open {
+		t.carried = t.carried.Add(t.cost)
+		if more := t.cost.Sub(t.counted); more.Sign() > 0 {
+			t.added = t.added.Add(more)
 		}
+		t.open, t.cost, t.counted = false, push.Decimal{}, push.Decimal{}
 	}
-	return s
+	l.open = l.open[:0]
 }
 
 func compareAccounts(a, b push.Account) int {

@@ -47,11 +47,12 @@ type view struct {
 	lines    push.Lines
 
 	// What rules share, computed when first asked for.
-	spendings map[spendingKey][]spending
-	promptSet []prompt
-	modelSet  []modelUse
-	lists     map[string]ref.Val
-	isSmall   *bool
+	spendings      map[spendingKey][]spending
+	promptReceipts [][]*receipt
+	promptSet      []prompt
+	modelSet       []modelUse
+	lists          map[string]ref.Val
+	isSmall        *bool
 }
 
 // receipt is a receipt of a view with what is computed of it once.

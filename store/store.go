@@ -54,6 +54,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	// One plan per text keeps hot queries planned; times come back in UTC.
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	pc.ConnConfig.RuntimeParams["application_name"] = "blamepromptd"
+	pc.AfterConnect = encodeUUIDs
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database pool: %w", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -75,6 +76,8 @@ type decision struct {
 	problem string
 	// left are pushes of which it shows now that they took held commits away.
 	left []leaving
+	// kept waits for the push as it is recorded.
+	kept func() ([]byte, error)
 }
 
 func (c *decision) decide(ctx context.Context, tx *store.Tx, name string) error {
@@ -86,6 +89,7 @@ func (c *decision) decide(ctx context.Context, tx *store.Tx, name string) error 
 			return err
 		}
 	}
+	c.keep()
 	c.j = c.newJudgement(tx)
 	c.j.repo, c.j.locked = c.to.RepoID, !c.push.DryRun
 	if err := c.judge(ctx, tx); err != nil || c.push.DryRun {
@@ -248,7 +252,7 @@ func overrideOf(options []string) (reason string, asked bool) {
 func (c *decision) record(ctx context.Context, tx *store.Tx) error {
 	d := &store.NewDecision{Org: c.by.Org, Day: c.j.today(), Verdict: c.ruling.Verdict}
 	var err error
-	if d.Push, err = recorded(c.push); err != nil {
+	if d.Push, err = c.kept(); err != nil {
 		return err
 	}
 	if d.Input, err = json.Marshal(c.j.in); err != nil {
@@ -268,6 +272,15 @@ func (c *decision) record(ctx context.Context, tx *store.Tx) error {
 	}
 	told := verdict{decision: d.ID, state: d.State, ruling: c.ruling}
 	return c.e.want(ctx, tx, c.by.Org, c.to.RepoID, told.statuses(c.push, c.j.in.Commits))
+}
+
+// keep encodes the push, which is large when it has many commits, beside the
+// judging, most of whose time is the database's.
+func (c *decision) keep() {
+	c.kept = sync.OnceValues(func() ([]byte, error) { return recorded(c.push) })
+	if !c.push.DryRun {
+		go func() { _, _ = c.kept() }()
+	}
 }
 
 // recorded is the push as it is kept: without push options of others, which may
