@@ -1,6 +1,7 @@
-// Package access says who acts and what they may do. It owns the principals
-// and scopes of the program and decides every permission in one place, Allow.
-// It does no I/O: callers authenticate, this package authorises.
+// Package access says who acts and what they may do. It owns the principals,
+// roles and scopes of the program and decides every permission in one place,
+// Allow, by one table. It does no I/O: callers authenticate, this package
+// authorises.
 package access
 
 import (
@@ -50,12 +51,19 @@ func ParseScopes(names []string) ([]Scope, error) {
 // Principal is somebody who was authenticated, always within one organisation.
 type Principal struct {
 	Org uuid.UUID
-	// Name identifies the principal in the audit log: "key:<id>", "cli", "daemon".
+	// Name identifies the principal in the audit log: "key:<id>", "user:<address>",
+	// "cli", "daemon".
 	Name   string
 	Scopes []Scope
 	// User is the e-mail address of the person who acts, in lower case; empty for
-	// machines and for the command line.
-	User string
+	// machines and for the command line. UserID and Role are that person's.
+	User   string
+	UserID uuid.UUID
+	Role   Role
+	// Teams are those that the person administers.
+	Teams []uuid.UUID
+	// Session is the session in which a person is signed in; the nil UUID for keys.
+	Session uuid.UUID
 	// RequestID ties what was done to the request that asked for it.
 	RequestID string
 }
@@ -70,9 +78,15 @@ func CLI(org uuid.UUID) Principal {
 	return Principal{Org: org, Name: "cli", Scopes: []Scope{Admin}}
 }
 
-// Allow reports whether the principal may do what needs the scope.
-func (p Principal) Allow(need Scope) bool {
-	for _, have := range p.Scopes {
+// SignedIn reports whether the principal is a person in a session, and not a
+// key, which may be in anybody's hands.
+func (p Principal) SignedIn() bool { return p.Session != uuid.Nil }
+
+// Has reports whether the principal's scopes include one.
+func (p Principal) Has(need Scope) bool { return includes(p.Scopes, need) }
+
+func includes(scopes []Scope, need Scope) bool {
+	for _, have := range scopes {
 		if have == Admin || have == need || (have == Write && need == Read) {
 			return true
 		}

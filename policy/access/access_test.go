@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestAllowFollowsTheScopes(t *testing.T) {
+func TestScopesIncludeOthers(t *testing.T) {
 	t.Parallel()
 	allowed := map[Scope]string{
 		Ingest: "ingest",
@@ -17,12 +17,12 @@ func TestAllowFollowsTheScopes(t *testing.T) {
 	for have, needs := range allowed {
 		for _, need := range Scopes {
 			want := strings.Contains(needs, string(need))
-			if got := (Principal{Scopes: []Scope{have}}).Allow(need); got != want {
+			if got := (Principal{Scopes: []Scope{have}}).Has(need); got != want {
 				t.Errorf("a key with %s asking for %s: allowed = %v, want %v", have, need, got, want)
 			}
 		}
 	}
-	if (Principal{}).Allow(Read) {
+	if (Principal{}).Has(Read) {
 		t.Error("a principal without scopes may read")
 	}
 }
