@@ -251,6 +251,24 @@ CREATE FUNCTION public.rollup_sums(deltas public.rollup_delta[], grain text) RET
         OR sum(d.cache_read_tokens) <> 0 OR sum(d.cache_creation_tokens) <> 0
 $$;
 
+CREATE TABLE public.account_links (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    kind text NOT NULL,
+    hash bytea NOT NULL,
+    email text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    role text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT account_links_email_check CHECK ((email = lower(email))),
+    CONSTRAINT account_links_kind_check CHECK ((kind = ANY (ARRAY['setup'::text, 'invitation'::text, 'password'::text]))),
+    CONSTRAINT account_links_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text, 'viewer'::text])))
+);
+
 CREATE TABLE public.api_keys (
     id uuid NOT NULL,
     org_id uuid NOT NULL,
@@ -458,6 +476,13 @@ CREATE TABLE public.holds (
     reason text DEFAULT ''::text NOT NULL
 );
 
+CREATE TABLE public.login_failures (
+    subject bytea NOT NULL,
+    failures integer NOT NULL,
+    failed_at timestamp with time zone NOT NULL,
+    locked_until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.note_archives (
     org_id uuid NOT NULL,
     repo_id uuid NOT NULL,
@@ -529,7 +554,15 @@ CREATE TABLE public.orgs (
     store_conversations boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     policy_revision bigint DEFAULT 0 NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
     CONSTRAINT orgs_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text))
+);
+
+CREATE TABLE public.passwords (
+    user_id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    hash text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.policies (
@@ -795,6 +828,20 @@ CREATE TABLE public.rollup_months (
     CONSTRAINT rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'source'::text, 'user_model'::text])))
 );
 
+CREATE TABLE public.sessions (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    hash bytea NOT NULL,
+    address text DEFAULT ''::text NOT NULL,
+    user_agent text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    idle_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
 CREATE TABLE public.ssh_keys (
     id uuid NOT NULL,
     org_id uuid NOT NULL,
@@ -831,7 +878,9 @@ CREATE TABLE public.users (
     logins text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     disabled_at timestamp with time zone,
-    CONSTRAINT users_email_check CHECK (((email = lower(email)) AND (email <> ''::text)))
+    role text DEFAULT 'member'::text NOT NULL,
+    CONSTRAINT users_email_check CHECK (((email = lower(email)) AND (email <> ''::text))),
+    CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text, 'viewer'::text])))
 );
 
 CREATE TABLE public.violations (
@@ -893,6 +942,12 @@ CREATE TABLE public.webhook_secrets (
     revoked_at timestamp with time zone
 );
 
+ALTER TABLE ONLY public.account_links
+    ADD CONSTRAINT account_links_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.account_links
+    ADD CONSTRAINT account_links_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_hash_key UNIQUE (hash);
 
@@ -935,6 +990,9 @@ ALTER TABLE ONLY public.grants
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (org_id, id);
 
+ALTER TABLE ONLY public.login_failures
+    ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
+
 ALTER TABLE ONLY public.note_archives
     ADD CONSTRAINT note_archives_pkey PRIMARY KEY (org_id, repo_id, ref, tip);
 
@@ -955,6 +1013,9 @@ ALTER TABLE ONLY public.orgs
 
 ALTER TABLE ONLY public.orgs
     ADD CONSTRAINT orgs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.passwords
+    ADD CONSTRAINT passwords_pkey PRIMARY KEY (user_id);
 
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
@@ -1007,6 +1068,12 @@ ALTER TABLE ONLY public.rollup_months
 ALTER TABLE ONLY public.rollups
     ADD CONSTRAINT rollups_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
 
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ssh_keys
     ADD CONSTRAINT ssh_keys_pkey PRIMARY KEY (id);
 
@@ -1037,6 +1104,8 @@ ALTER TABLE ONLY public.webhook_deliveries
 ALTER TABLE ONLY public.webhook_secrets
     ADD CONSTRAINT webhook_secrets_pkey PRIMARY KEY (id);
 
+CREATE INDEX account_links_open ON public.account_links USING btree (org_id, email) WHERE ((used_at IS NULL) AND (revoked_at IS NULL));
+
 CREATE INDEX api_keys_org ON public.api_keys USING btree (org_id, created_at);
 
 CREATE INDEX audit_log_time ON public.audit_log USING btree (org_id, at DESC);
@@ -1064,6 +1133,8 @@ CREATE UNIQUE INDEX forge_connections_owner ON public.forge_connections USING bt
 CREATE UNIQUE INDEX holds_active ON public.holds USING btree (org_id, repo_id, ref, pusher, decision_id) WHERE (released_at IS NULL);
 
 CREATE INDEX holds_decision ON public.holds USING btree (org_id, decision_id);
+
+CREATE INDEX login_failures_age ON public.login_failures USING btree (failed_at);
 
 CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
 
@@ -1110,6 +1181,8 @@ CREATE INDEX rollups_all ON public.rollups USING btree (org_id, day, repo_id) IN
 CREATE INDEX rollups_day ON public.rollups USING btree (org_id, dimension, day);
 
 CREATE INDEX rollups_users ON public.rollups USING btree (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd) WHERE (dimension = 'user'::text);
+
+CREATE INDEX sessions_user ON public.sessions USING btree (user_id, created_at);
 
 CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint) WHERE (revoked_at IS NULL);
 
@@ -1165,6 +1238,9 @@ CREATE TRIGGER receipts_rollup_insert AFTER INSERT ON public.receipts REFERENCIN
 
 CREATE TRIGGER receipts_rollup_update AFTER UPDATE ON public.receipts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_rollup();
 
+ALTER TABLE ONLY public.account_links
+    ADD CONSTRAINT account_links_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
@@ -1177,6 +1253,12 @@ ALTER TABLE ONLY public.forge_connections
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.passwords
+    ADD CONSTRAINT passwords_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.passwords
+    ADD CONSTRAINT passwords_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
@@ -1188,6 +1270,12 @@ ALTER TABLE ONLY public.repos
 
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.ssh_keys
     ADD CONSTRAINT ssh_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,9 @@ func (tx *Tx) createKey(ctx context.Context, by access.Principal, in NewKey) (Ke
 	if len(in.Scopes) == 0 {
 		return Key{}, "", &InvalidError{"scopes", "give one or more of ingest, hook, read, write, admin"}
 	}
+	if i := slices.IndexFunc(in.Scopes, func(scope access.Scope) bool { return !by.Has(scope) }); i >= 0 {
+		return Key{}, "", &InvalidError{"scopes", "cannot give " + string(in.Scopes[i]) + ", which you have not yourself"}
+	}
 	user, err := tx.keyOwner(ctx, by.Org, in.User)
 	if err != nil {
 		return Key{}, "", err
@@ -119,6 +123,13 @@ func (db *DB) Keys(ctx context.Context, org uuid.UUID) ([]Key, error) {
 		`SELECT `+keyColumns+` FROM api_keys WHERE org_id = $1 ORDER BY created_at DESC, id DESC`, org)
 }
 
+// KeysOf lists the keys of a person, newest first, without revoked ones.
+func (db *DB) KeysOf(ctx context.Context, org, user uuid.UUID) ([]Key, error) {
+	return collect[Key](ctx, db.pool, "listing the keys of a user", `
+		SELECT `+keyColumns+` FROM api_keys WHERE org_id = $1 AND user_id = $2 AND revoked_at IS NULL
+		ORDER BY created_at DESC, id DESC`, org, user)
+}
+
 // RevokeKey ends a key at once. Revoking it again changes nothing.
 func (db *DB) RevokeKey(ctx context.Context, by access.Principal, id uuid.UUID) (Key, error) {
 	var key Key
@@ -135,7 +146,8 @@ func (db *DB) RevokeKey(ctx context.Context, by access.Principal, id uuid.UUID) 
 }
 
 // PrincipalByKey authenticates a secret. ErrNotFound covers unknown, expired
-// and revoked keys and those of disabled users alike. The time of last use is kept to the minute.
+// and revoked keys and those of disabled users alike. A person's key may do no
+// more than the person. The time of last use is kept to the minute.
 func (db *DB) PrincipalByKey(ctx context.Context, secret string) (access.Principal, error) {
 	hash := sha256.Sum256([]byte(secret))
 	row, err := collectOne[struct {
@@ -143,9 +155,11 @@ func (db *DB) PrincipalByKey(ctx context.Context, secret string) (access.Princip
 		OrgID  uuid.UUID
 		Scopes []access.Scope
 		User   string
+		UserID *uuid.UUID
+		Role   access.Role
 		Stale  bool
 	}](ctx, db.pool, "authenticating a key", `
-		SELECT k.id, k.org_id, k.scopes, coalesce(u.email, '') AS "user",
+		SELECT k.id, k.org_id, k.scopes, coalesce(u.email, '') AS "user", k.user_id, coalesce(u.role, '') AS role,
 		       k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' AS stale
 		FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
 		WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
@@ -158,5 +172,9 @@ func (db *DB) PrincipalByKey(ctx context.Context, secret string) (access.Princip
 			return access.Principal{}, translate(err, "noting the use of a key")
 		}
 	}
-	return access.Principal{Org: row.OrgID, Name: "key:" + row.ID.String(), Scopes: row.Scopes, User: row.User}, nil
+	p := access.Principal{Org: row.OrgID, Name: "key:" + row.ID.String(), Scopes: row.Scopes, User: row.User, Role: row.Role}
+	if row.UserID != nil {
+		p.UserID, p.Scopes = *row.UserID, row.Role.Limit(row.Scopes)
+	}
+	return p, nil
 }

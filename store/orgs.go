@@ -12,8 +12,11 @@ import (
 
 // Org is an organisation: the boundary that no key sees across.
 type Org struct {
-	ID                 uuid.UUID
-	Name               string
+	ID uuid.UUID
+	// Name is for ever: hooks and webhooks know the organisation by it.
+	Name string
+	// Title is what people read; empty for the name.
+	Title              string
 	TimeZone           string
 	StoreConversations bool
 	CreatedAt          time.Time
@@ -21,7 +24,7 @@ type Org struct {
 
 var orgName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-const orgColumns = `id, name, time_zone, store_conversations, created_at`
+const orgColumns = `id, name, title, time_zone, store_conversations, created_at`
 
 // CreateOrg adds an organisation. timeZone is an IANA name; empty means UTC.
 func (db *DB) CreateOrg(ctx context.Context, name, timeZone string) (Org, error) {
@@ -77,25 +80,82 @@ func (db *DB) Orgs(ctx context.Context) ([]Org, error) {
 	return collect[Org](ctx, db.pool, "listing organisations", `SELECT `+orgColumns+` FROM orgs ORDER BY name`)
 }
 
-// UpdateOrg changes the settings of the principal's organisation; nil keeps.
-func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, storeConversations *bool) (Org, error) {
+// OrgChange is what to change of an organisation; nil keeps.
+type OrgChange struct {
+	Title              *string
+	TimeZone           *string
+	StoreConversations *bool
+}
+
+// UpdateOrg changes the settings of the principal's organisation. The
+// time zone can be changed until the first receipt or push was counted: by its
+// days everything is counted since.
+func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChange) (Org, error) {
+	if change.Title != nil && !plainText(*change.Title, 200) {
+		return Org{}, &InvalidError{"title", "use at most 200 printable characters"}
+	}
+	if change.TimeZone != nil {
+		if err := checkTimeZone(*change.TimeZone); err != nil {
+			return Org{}, err
+		}
+	}
 	var org Org
-	err := db.InTx(ctx, func(tx *Tx) (err error) {
-		org, err = collectOne[Org](ctx, tx, "changing the organisation", `
-			UPDATE orgs SET store_conversations = coalesce($2, store_conversations)
-			WHERE id = $1 RETURNING `+orgColumns, by.Org, storeConversations)
+	err := db.InTx(ctx, func(tx *Tx) error {
+		before, err := collectOne[Org](ctx, tx, "finding the organisation",
+			`SELECT `+orgColumns+` FROM orgs WHERE id = $1 FOR UPDATE`, by.Org)
 		if err != nil {
 			return err
 		}
-		return tx.Audit(ctx, by, "org.update", org.Name, map[string]any{"store_conversations": org.StoreConversations})
+		if change.TimeZone != nil && *change.TimeZone != before.TimeZone {
+			if err := tx.nothingCounted(ctx, by.Org); err != nil {
+				return err
+			}
+		}
+		org, err = collectOne[Org](ctx, tx, "changing the organisation", `
+			UPDATE orgs SET title = coalesce($2, title), time_zone = coalesce($3, time_zone),
+				store_conversations = coalesce($4, store_conversations)
+			WHERE id = $1 RETURNING `+orgColumns, by.Org, change.Title, change.TimeZone, change.StoreConversations)
+		if err != nil {
+			return err
+		}
+		return tx.Audit(ctx, by, "org.update", org.Name, map[string]any{
+			"title": org.Title, "time_zone": org.TimeZone, "store_conversations": org.StoreConversations})
 	})
 	return org, err
 }
 
-// Bootstrap creates the organisation "default" and its first admin key when
-// the database holds no organisation. The key is returned once, at that moment;
-// later and for a second starter it is empty.
-func (db *DB) Bootstrap(ctx context.Context) (secret string, err error) {
+// nothingCounted makes sure that no row is counted by the days of the time zone.
+func (tx *Tx) nothingCounted(ctx context.Context, org uuid.UUID) error {
+	var counted bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM receipts WHERE org_id = $1)
+		OR EXISTS (SELECT FROM pushed_commits WHERE org_id = $1) OR EXISTS (SELECT FROM pushed_prompts WHERE org_id = $1)`,
+		org).Scan(&counted)
+	if err == nil && counted {
+		return &InvalidError{"time_zone", "can be set until the first receipt or push was counted by its days"}
+	}
+	return translate(err, "looking for what was counted")
+}
+
+// SoleOrg reports whether there is one organisation only, so that whoever signs
+// in need not name it.
+func (db *DB) SoleOrg(ctx context.Context) (bool, error) {
+	var sole bool
+	err := db.pool.QueryRow(ctx, `SELECT count(*) < 2 FROM (SELECT FROM orgs LIMIT 2) o`).Scan(&sole)
+	return sole, translate(err, "counting the organisations")
+}
+
+// FirstSecrets are what the first start makes, each shown once.
+type FirstSecrets struct {
+	// Key administers the organisation "default".
+	Key string
+	// Setup is the secret of the link that makes its first admin.
+	Setup string
+}
+
+// Bootstrap creates the organisation "default", its first admin key and the link
+// of its first admin when the database holds no organisation. The secrets are
+// returned once, at that moment; later and for a second starter they are empty.
+func (db *DB) Bootstrap(ctx context.Context) (secrets FirstSecrets, err error) {
 	err = db.InTx(ctx, func(tx *Tx) error {
 		// Two daemons may start on one new database: the second waits and finds the first's row.
 		if _, err := tx.Exec(ctx, `LOCK TABLE orgs IN SHARE ROW EXCLUSIVE MODE`); err != nil {
@@ -109,10 +169,15 @@ func (db *DB) Bootstrap(ctx context.Context) (secret string, err error) {
 		if err != nil {
 			return err
 		}
-		_, secret, err = tx.createKey(ctx, access.Daemon(org.ID), NewKey{Name: "first admin", Scopes: []access.Scope{access.Admin}})
+		by := access.Daemon(org.ID)
+		_, secrets.Key, err = tx.createKey(ctx, by, NewKey{Name: "first admin", Scopes: []access.Scope{access.Admin}})
+		if err != nil {
+			return err
+		}
+		_, secrets.Setup, err = tx.makeLink(ctx, by, LinkSetup, NewUser{Role: access.RoleAdmin}, time.Now())
 		return err
 	})
-	return secret, err
+	return secrets, err
 }
 
 // newID makes a UUIDv7 (RFC 9562): ordered by time, so that inserts stay at

@@ -125,6 +125,13 @@ func (db *DB) SSHKeys(ctx context.Context, org uuid.UUID) ([]SSHKey, error) {
 		WHERE k.org_id = $1 ORDER BY k.created_at DESC, k.id DESC`, org)
 }
 
+// SSHKeysOf lists the keys of a person, newest first, without revoked ones.
+func (db *DB) SSHKeysOf(ctx context.Context, org, user uuid.UUID) ([]SSHKey, error) {
+	return collect[SSHKey](ctx, db.pool, "listing the SSH keys of a user", `
+		SELECT `+sshKeyColumns+` FROM ssh_keys k JOIN users u ON u.id = k.user_id
+		WHERE k.org_id = $1 AND k.user_id = $2 AND k.revoked_at IS NULL ORDER BY k.created_at DESC, k.id DESC`, org, user)
+}
+
 // RevokeSSHKey ends a key at once. Revoking it again changes nothing.
 func (db *DB) RevokeSSHKey(ctx context.Context, by access.Principal, id uuid.UUID) (SSHKey, error) {
 	var key SSHKey
