@@ -69,7 +69,7 @@ func (s *server) operationOf(r *http.Request) (*operation, error) {
 // identify authenticates and authorises; the request it returns carries the
 // principal.
 func (s *server) identify(op *operation, r *http.Request) (*http.Request, error) {
-	if op.need.public {
+	if op.need.isPublic() {
 		return r, nil
 	}
 	if local, ok := r.Context().Value(peerKey{}).(peer); ok {

@@ -225,8 +225,8 @@ func TestTheSocketServesHooksAndNothingElse(t *testing.T) {
 		t.Errorf("status %d: %s", status, text)
 	}
 	by := w.judge.decided[0].by
-	if want := fmt.Sprintf("hook:uid=%d", os.Getuid()); by.Name != want || by.Org != w.org.ID || !by.Allow(access.Hook) ||
-		by.Allow(access.Read) || by.Allow(access.Ingest) || by.RequestID == "" {
+	if want := fmt.Sprintf("hook:uid=%d", os.Getuid()); by.Name != want || by.Org != w.org.ID || !by.Has(access.Hook) ||
+		by.Has(access.Read) || by.Has(access.Ingest) || by.RequestID == "" {
 		t.Errorf("principal %+v", by)
 	}
 	var check struct{ Org string }

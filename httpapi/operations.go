@@ -177,7 +177,7 @@ func (op *operation) checkParams(vars map[string]string, query url.Values, heade
 		}
 	}
 	for name := range query {
-		if !known[name] && !op.need.public {
+		if !known[name] && !op.need.isPublic() {
 			bad = append(bad, respond.Field{Field: shorten(name), Problem: "is not a parameter of this operation" + op.listParams()})
 		}
 	}

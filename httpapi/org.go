@@ -17,7 +17,7 @@ func (s *server) GetOrg(ctx context.Context, _ GetOrgRequestObject) (GetOrgRespo
 
 // UpdateOrg implements the operation.
 func (s *server) UpdateOrg(ctx context.Context, in UpdateOrgRequestObject) (UpdateOrgResponseObject, error) {
-	row, err := s.cfg.DB.UpdateOrg(ctx, principal(ctx), in.Body.StoreConversations)
+	row, err := s.cfg.DB.UpdateOrg(ctx, principal(ctx), store.OrgChange{StoreConversations: in.Body.StoreConversations})
 	return UpdateOrg200JSONResponse(orgOf(row)), err
 }
 

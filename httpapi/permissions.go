@@ -2,29 +2,26 @@ package httpapi
 
 import (
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
 )
 
-// need is what an operation asks of a principal: one of the scopes, or nobody
-// in particular.
-type need struct {
-	public bool
-	anyOf  []access.Scope
-}
+// need is what an operation asks of a principal: that it may do an action.
+type need struct{ action access.Action }
 
 var (
-	public      = need{public: true}
-	reading     = need{anyOf: []access.Scope{access.Read}}
-	writing     = need{anyOf: []access.Scope{access.Write}}
-	ingesting   = need{anyOf: []access.Scope{access.Ingest}}
-	hooking     = need{anyOf: []access.Scope{access.Hook}}
-	admin       = need{anyOf: []access.Scope{access.Admin}}
-	readingBack = need{anyOf: []access.Scope{access.Read, access.Ingest}}
-	anyKey      = need{anyOf: access.Scopes}
+	public       = need{access.Public}
+	reading      = need{access.ToRead}
+	writing      = need{access.ToWrite}
+	ingesting    = need{access.ToIngest}
+	hooking      = need{access.ToHook}
+	admin        = need{access.ToAdminister}
+	readingBack  = need{access.ToReadNotes}
+	anyKey       = need{access.ToKnowOneself}
+	managingTeam = need{access.ToManageTeam}
+	managingKeys = need{access.ToManageKeys}
+	ownAccount   = need{access.ToUseAccount}
 )
 
 // needs is what every operation of openapi.yaml needs. New refuses to serve an
@@ -59,25 +56,33 @@ var needs = map[string]need{
 	"getSpec": public, "getHealth": public, "getReadiness": public, "getMetrics": public,
 }
 
-// String is the need as x-scope in openapi.yaml spells it.
-func (n need) String() string {
-	switch {
-	case n.public:
-		return "public"
-	case slices.Equal(n.anyOf, access.Scopes):
-		return "any"
-	}
-	names := make([]string, len(n.anyOf))
-	for i, scope := range n.anyOf {
-		names[i] = string(scope)
-	}
-	return strings.Join(names, " or ")
-}
+// isPublic says that nobody is asked who they are.
+func (n need) isPublic() bool { return n.action == access.Public }
 
-// check refuses a principal that lacks the scope.
+// String is the need as x-scope in openapi.yaml spells it.
+func (n need) String() string { return n.action.Need() }
+
+// check refuses a principal that can have no business with the operation. Where
+// that depends on a resource, the operation asks again with may.
 func (n need) check(p access.Principal) error {
-	if slices.ContainsFunc(n.anyOf, p.Allow) {
+	if access.Possible(p, n.action) {
 		return nil
 	}
-	return &respond.Problem{Status: http.StatusForbidden, Code: "forbidden", Detail: "This needs a key with scope " + n.String() + "."}
+	return n.refusal()
+}
+
+// may refuses a principal that may not do the operation with a resource.
+func (n need) may(p access.Principal, on access.Resource) error {
+	if access.Allow(p, n.action, on) {
+		return nil
+	}
+	return n.refusal()
+}
+
+func (n need) refusal() error {
+	detail := "This needs a key with scope " + n.String() + ", or a person whose role has it."
+	if n.action == access.ToUseAccount {
+		detail = "This needs a person who is signed in: session. No key will do."
+	}
+	return &respond.Problem{Status: http.StatusForbidden, Code: "forbidden", Detail: detail}
 }

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -65,6 +66,8 @@ type Config struct {
 	Auth auth.Config
 	// Metrics takes the metrics of the API; nil means a registry of its own.
 	Metrics *prometheus.Registry
+	// TrustedProxies may say where a request comes from.
+	TrustedProxies []netip.Prefix
 	// Fallback answers paths that are not the API's; nil answers 404.
 	Fallback http.Handler
 }
@@ -131,7 +134,7 @@ func New(cfg Config) (*API, error) {
 		backtests: semaphore.NewWeighted(1)}
 	options, router := respond.Options{Log: cfg.Log, Observe: m.observe}, s.router()
 	return &API{
-		Handler: respond.Wrap(options, tidy(router)),
+		Handler: behind(cfg.TrustedProxies, respond.Wrap(options, tidy(router))),
 		hooks:   respond.Wrap(options, tidy(s.onlyHooks(router))),
 	}, nil
 }

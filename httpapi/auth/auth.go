@@ -1,11 +1,12 @@
 // Package auth finds out who asks.
 //
 // It owns the API keys of requests, the memory of keys that were good a moment
-// ago, and the limits on how often a key may ask and an address may guess.
+// ago, the limits on how often a key may ask and an address may guess (Guard);
+// and people's passwords, sessions and links (Accounts).
 //
-// Promises: a revoked key is refused within MaxTTL; keys are held in memory
-// only as SHA-256; memory is bounded; limits are judged before a body is read.
-// A Guard is safe for concurrent use.
+// Promises: a revoked key is refused within MaxTTL, a revoked session at once;
+// keys are held in memory only as SHA-256; memory is bounded; limits are judged
+// before a body is read. A Guard is safe for concurrent use.
 package auth
 
 import (
@@ -19,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
 	"github.com/blameprompt/enterprise/httpapi/respond"
@@ -38,6 +40,8 @@ type Keys interface {
 // Config says how strict a Guard is. Zero values have the stated meanings.
 type Config struct {
 	Keys Keys
+	// Accounts knows the sessions of people; nil means that keys alone are good.
+	Accounts *Accounts
 	// TTL is how long a good key is not looked up again; 0 means 5 s, and more
 	// than MaxTTL means MaxTTL.
 	TTL time.Duration
@@ -57,8 +61,10 @@ type Guard struct {
 
 	mu       sync.Mutex
 	keys     map[[sha256.Size]byte]*keyState
-	guessers map[netip.Addr]*guesser
-	swept    time.Time
+	guessers map[netip.Addr]*asker
+	// people are by session. Sessions are looked up each time.
+	people map[uuid.UUID]*asker
+	swept  time.Time
 }
 
 // keyState is a key that was good when it was looked up last.
@@ -69,7 +75,8 @@ type keyState struct {
 	limit     *rate.Limiter
 }
 
-type guesser struct {
+// asker is whose requests are counted.
+type asker struct {
 	limit *rate.Limiter
 	used  time.Time
 }
@@ -101,12 +108,19 @@ func New(cfg Config) *Guard {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Guard{cfg: cfg, keys: map[[sha256.Size]byte]*keyState{}, guessers: map[netip.Addr]*guesser{}}
+	return &Guard{cfg: cfg, keys: map[[sha256.Size]byte]*keyState{}, guessers: map[netip.Addr]*asker{},
+		people: map[uuid.UUID]*asker{}}
 }
 
-// Authenticate returns the principal whose key the request carries. The error
-// is a *respond.Problem (401, 429) or one of the store.
+// Authenticate returns the principal whose key the request carries, else the
+// person in whose session it is made. The error is a *respond.Problem (401, 403,
+// 429) or one of the store.
 func (g *Guard) Authenticate(r *http.Request) (access.Principal, error) {
+	if g.cfg.Accounts != nil && len(r.Header.Values("Authorization")) == 0 && len(r.Header.Values("X-API-Key")) == 0 {
+		if p, err := g.cfg.Accounts.Principal(r); !errors.Is(err, ErrSignedOut) {
+			return g.limited(p, err)
+		}
+	}
 	secret, err := secretOf(r.Header)
 	if err != nil {
 		return access.Principal{}, err
@@ -123,6 +137,27 @@ func (g *Guard) Authenticate(r *http.Request) (access.Principal, error) {
 	}
 	principal.RequestID = respond.ExchangeOf(r.Context()).RequestID
 	return principal, nil
+}
+
+// limited spends one request of a session's allowance, which is a key's.
+func (g *Guard) limited(p access.Principal, err error) (access.Principal, error) {
+	if err != nil {
+		return access.Principal{}, err
+	}
+	now := g.cfg.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sweep(now)
+	state, ok := g.people[p.Session]
+	if !ok {
+		state = &asker{limit: rate.NewLimiter(rate.Limit(g.cfg.PerSecond), g.cfg.Burst)}
+		g.people[p.Session] = state
+	}
+	state.used = now
+	if wait := take(state.limit, now); wait > 0 {
+		return access.Principal{}, tooMany("rate_limited", "This session asks too often.", wait)
+	}
+	return p, nil
 }
 
 // Forget drops a key by its principal's name, so that it is looked up again at
@@ -254,7 +289,7 @@ func (g *Guard) reject(hash [sha256.Size]byte, addr netip.Addr, now time.Time) {
 		if len(g.guessers) >= maxGuessers {
 			return
 		}
-		state = &guesser{limit: rate.NewLimiter(rate.Every(guessInterval), g.cfg.Guesses)}
+		state = &asker{limit: rate.NewLimiter(rate.Every(guessInterval), g.cfg.Guesses)}
 		g.guessers[addr] = state
 	}
 	state.used = now
@@ -275,6 +310,11 @@ func (g *Guard) sweep(now time.Time) {
 	for addr, state := range g.guessers {
 		if now.Sub(state.used) > forgetAfter {
 			delete(g.guessers, addr)
+		}
+	}
+	for session, state := range g.people {
+		if now.Sub(state.used) > forgetAfter {
+			delete(g.people, session)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -118,7 +119,7 @@ func logExchange(log zerolog.Logger, r *http.Request, x *Exchange, took time.Dur
 	if x.Err != nil {
 		event = event.Str("error", x.Err.Error())
 	}
-	event.Str("request_id", x.RequestID).Str("method", r.Method).Str("path", r.URL.EscapedPath()).
+	event.Str("request_id", x.RequestID).Str("method", r.Method).Str("path", maskPath(r.URL.EscapedPath())).
 		Str("query", maskQuery(r.URL.RawQuery)).Str("route", x.Route).Int("status", x.answer.status).
 		Int64("bytes", x.answer.bytes).Dur("took_ms", took).Str("remote", r.RemoteAddr).Str("principal", x.Principal).
 		Msg("request")
@@ -143,6 +144,19 @@ func maskQuery(raw string) string {
 		}
 	}
 	return values.Encode()
+}
+
+// secretPaths are those that end in the secret of a link.
+var secretPaths = []string{"/setup/", "/invitations/", "/password/"}
+
+// maskPath hides the secret of a link, which opens an account.
+func maskPath(path string) string {
+	for _, prefix := range secretPaths {
+		if strings.HasPrefix("/"+strings.TrimLeft(path, "/"), prefix) {
+			return prefix + "…"
+		}
+	}
+	return path
 }
 
 // answer notes status and size of what is written.

@@ -66,6 +66,8 @@ var statusOf = []struct {
 }{
 	{store.ErrNotFound, Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such thing in your organisation."}},
 	{store.ErrConflict, Problem{Status: http.StatusConflict, Code: "exists", Detail: "One of this name exists already."}},
+	{store.ErrLastAdmin, Problem{Status: http.StatusConflict, Code: "last_admin",
+		Detail: "This is the last admin of the organisation. Make somebody else one first."}},
 	{store.ErrMoved, Problem{Status: http.StatusServiceUnavailable, Code: "busy",
 		Detail: "Somebody else changed the same thing. Try again.", RetryAfter: time.Second}},
 	{store.ErrUnavailable, Problem{Status: http.StatusServiceUnavailable, Code: "database_unavailable",
@@ -80,9 +82,9 @@ var statusOf = []struct {
 // statusClientClosed is nginx's 499: nobody reads the answer, but the log tells.
 const statusClientClosed = 499
 
-// problemOf finds the problem for an error. Errors that are not in the table
-// are faults of the server.
-func problemOf(err error) *Problem {
+// ProblemOf finds the problem for an error, as the API and the pages show it.
+// Errors that are not in the table are faults of the server.
+func ProblemOf(err error) *Problem {
 	var problem *Problem
 	var invalid *store.InvalidError
 	var tooLarge *http.MaxBytesError
@@ -119,7 +121,7 @@ type document struct {
 // After the first byte of an answer it breaks the connection off instead, so
 // that half an answer cannot pass for a whole one.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
-	p := problemOf(err)
+	p := ProblemOf(err)
 	x := ExchangeOf(r.Context())
 	x.Err = err
 	if x.started() {
