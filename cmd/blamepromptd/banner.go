@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/blameprompt/enterprise/httpapi/auth"
+	"github.com/blameprompt/enterprise/store"
 )
 
 // greeting is the banner in JSON.
@@ -14,13 +17,18 @@ type greeting struct {
 	DataDir string `json:"data_dir"`
 	// PostgreSQL is the version of the private one, empty for another one.
 	PostgreSQL string `json:"postgresql,omitempty"`
-	// AdminKey is there on the first start alone.
-	AdminKey string `json:"admin_key,omitempty"`
+	// AdminKey and SetupLink are there on the first start alone.
+	AdminKey  string `json:"admin_key,omitempty"`
+	SetupLink string `json:"setup_link,omitempty"`
 }
 
-// greet says where the daemon is to be found, and what its first key is.
-func (a *app) greet(cfg *Config, database *database, adminKey string) error {
-	g := greeting{Version: buildVersion().Version, API: cfg.publicURL(), DataDir: cfg.DataDir, AdminKey: adminKey}
+// greet says where the daemon is to be found, and what its first key and the
+// link of its first account are.
+func (a *app) greet(cfg *Config, database *database, first store.FirstSecrets) error {
+	g := greeting{Version: buildVersion().Version, API: cfg.publicURL(), DataDir: cfg.DataDir, AdminKey: first.Key}
+	if first.Setup != "" {
+		g.SetupLink = auth.LinkURL(cfg.publicURL(), store.LinkSetup, first.Setup)
+	}
 	if cfg.SSHAddr != off {
 		g.SSH = cfg.SSHAddr
 	}
@@ -39,7 +47,7 @@ func (a *app) greet(cfg *Config, database *database, adminKey string) error {
 func (g greeting) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "BlamePrompt Enterprise %s\n\n", g.Version)
-	line := func(name, value string) { fmt.Fprintf(&b, "  %-10s %s\n", name, value) }
+	line := func(name, value string) { fmt.Fprintf(&b, "  %-11s %s\n", name, value) }
 	line("API", g.API+"/api/v1")
 	if g.SSH != "" {
 		line("SSH", "ssh://git@"+g.SSH)
@@ -50,7 +58,9 @@ func (g greeting) text() string {
 	}
 	if g.AdminKey != "" {
 		line("Admin key", g.AdminKey)
-		b.WriteString("\n  Keep the key now: it is not shown again. It administers the organisation \"default\".\n")
+		line("First login", g.SetupLink)
+		b.WriteString("\n  Keep the key now: it is not shown again. It administers the organisation \"default\".\n" +
+			"  The link makes the first account, once, within a day.\n")
 	}
 	b.WriteString("\n  Add a repository: blamepromptd repo add NAME URL\n\n")
 	return b.String()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -29,9 +30,13 @@ type Config struct {
 	PostgresUser     string `toml:"postgres_user" doc:"Account that runs the private PostgreSQL when the daemon is root. Unset: postgres, else nobody."`
 	QueuePollOnly    bool   `toml:"queue_poll_only" default:"false" doc:"Do without LISTEN/NOTIFY, for poolers that cannot pass it on. Sessions must stay whole in any case."`
 
-	HTTPAddr  string `toml:"http_addr" default:"127.0.0.1:8780" doc:"Address of API and webhooks."`
-	SSHAddr   string `toml:"ssh_addr" default:"127.0.0.1:2222" doc:"Address of the SSH gateway, or off for none."`
-	PublicURL string `toml:"public_url" doc:"URL under which people and forges reach http_addr. Unset: http:// and http_addr."`
+	HTTPAddr       string   `toml:"http_addr" default:"127.0.0.1:8780" doc:"Address of API and webhooks."`
+	SSHAddr        string   `toml:"ssh_addr" default:"127.0.0.1:2222" doc:"Address of the SSH gateway, or off for none."`
+	PublicURL      string   `toml:"public_url" doc:"URL under which people and forges reach http_addr. Unset: http:// and http_addr."`
+	TrustedProxies []string `toml:"trusted_proxies" doc:"Addresses or networks (CIDR) of proxies in front of http_addr, whose X-Forwarded-For tells where requests come from. In the environment and as a flag: separated by commas."`
+
+	SessionIdle     Duration `toml:"session_idle" default:"12h" doc:"How long somebody who is signed in stays so without doing anything."`
+	SessionLifetime Duration `toml:"session_lifetime" default:"168h" doc:"How long somebody who is signed in stays so at most."`
 
 	HookSocket      string `toml:"hook_socket" doc:"Unix socket on which the hooks of this machine ask, or off for none. Unset: hook.sock in the data directory."`
 	HookSocketMode  string `toml:"hook_socket_mode" default:"0600" doc:"Permissions of hook_socket. Who may write to it may have pushes judged for any organisation."`
@@ -89,6 +94,9 @@ func (c *Config) check() error {
 		checkAddr("http_addr", c.HTTPAddr),
 		checkSSH(c),
 		checkPublicURL(c.PublicURL),
+		checkProxies(c.TrustedProxies),
+		checkPositive("session_idle", c.SessionIdle),
+		checkPositive("session_lifetime", c.SessionLifetime),
 		checkHookSocket(c),
 		checkDatabaseURL(c.DatabaseURL),
 		checkLog(c.LogLevel, c.LogFormat),
@@ -143,6 +151,27 @@ func checkPublicURL(text string) error {
 		return fmt.Errorf("public_url: %q is not a URL such as https://blameprompt.example.com", text)
 	}
 	return nil
+}
+
+func checkProxies(texts []string) error {
+	_, err := prefixes(texts)
+	return err
+}
+
+// prefixes reads addresses and networks.
+func prefixes(texts []string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("trusted_proxies: %q is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		list = append(list, prefix)
+	}
+	return list, nil
 }
 
 // checkDatabaseURL never quotes the value, which may hold a password.

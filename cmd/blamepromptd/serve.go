@@ -19,6 +19,7 @@ import (
 	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/hooks/gateway"
 	"github.com/blameprompt/enterprise/httpapi"
+	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/ingest"
 	"github.com/blameprompt/enterprise/store"
@@ -34,7 +35,8 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the daemon",
 		Long: "Run the daemon. With nothing configured it keeps everything in its data directory, starts a private\n" +
-			"PostgreSQL there, and prints an admin key on its first start. SIGINT and SIGTERM stop it: requests and\n" +
+			"PostgreSQL there, and prints an admin key and the link of the\n" +
+			"first account on its first start. SIGINT and SIGTERM stop it: requests and\n" +
 			"fetches may end first; a second signal ends it at once, which loses nothing either.",
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
@@ -101,11 +103,11 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 	if ssh != nil {
 		defer ssh.Close()
 	}
-	adminKey, err := db.Bootstrap(ctx)
+	first, err := db.Bootstrap(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.greet(cfg, database, adminKey); err != nil {
+	if err := a.greet(cfg, database, first); err != nil {
 		return err
 	}
 	d, err := a.newDaemon(cfg, db, log)
@@ -191,13 +193,23 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	if err != nil {
 		return nil, err
 	}
-	pages, err := ui.New(ui.Config{PublicURL: cfg.publicURL(), Version: buildVersion().Version})
+	proxies, err := prefixes(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := auth.NewAccounts(auth.AccountConfig{DB: db, PublicURL: cfg.publicURL(), Log: logger,
+		Idle: cfg.SessionIdle.Duration, Lifetime: cfg.SessionLifetime.Duration})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := ui.New(ui.Config{DB: db, Accounts: accounts, PublicURL: cfg.publicURL(), Version: buildVersion().Version})
 	if err != nil {
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Config{
 		DB: db, Intake: ingester, Fetches: jobs, Remotes: cfg.rules(), Log: logger,
 		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer, Connections: connector, Fallback: pages,
+		Auth: auth.Config{Accounts: accounts}, TrustedProxies: proxies,
 	})
 	if err != nil {
 		return nil, err

@@ -15,29 +15,38 @@ import (
 
 // userShown is a user in JSON.
 type userShown struct {
-	ID         string     `json:"id"`
-	Email      string     `json:"email"`
-	Name       string     `json:"name"`
-	Logins     []string   `json:"logins"`
-	CreatedAt  time.Time  `json:"created_at"`
-	DisabledAt *time.Time `json:"disabled_at"`
+	ID         string      `json:"id"`
+	Email      string      `json:"email"`
+	Name       string      `json:"name"`
+	Role       access.Role `json:"role"`
+	Logins     []string    `json:"logins"`
+	CreatedAt  time.Time   `json:"created_at"`
+	DisabledAt *time.Time  `json:"disabled_at"`
+	// HasPassword says that the person can sign in.
+	HasPassword bool `json:"has_password"`
 }
 
 func showUser(u store.User) userShown {
-	return userShown{u.ID.String(), u.Email, u.Name, u.Logins, u.CreatedAt, u.DisabledAt}
+	return userShown{u.ID.String(), u.Email, u.Name, u.Role, u.Logins, u.CreatedAt, u.DisabledAt, u.HasPassword}
 }
 
 func newUser(a *app) *cobra.Command {
-	return group("user", "People who push", newUserAdd(a), newUserList(a), newUserDisable(a))
+	return group("user", "People and what they may do", newUserAdd(a), newUserInvite(a), newUserPasswdLink(a), newUserRole(a),
+		newUserList(a), newUserDisable(a))
 }
 
 func newUserAdd(a *app) *cobra.Command {
 	var in store.NewUser
+	var role string
 	cmd := &cobra.Command{
 		Use:   "add EMAIL",
 		Short: "Add a person, or enable one again",
 		Args:  exactly("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if in.Role, err = access.ParseRole(role); err != nil {
+				return &usageError{cmd.CommandPath(), err}
+			}
 			in.Email = args[0]
 			return a.inOrg(cmd.Context(), func(ctx context.Context, s *session, by access.Principal) error {
 				user, err := s.db.CreateUser(ctx, by, in)
@@ -52,6 +61,7 @@ func newUserAdd(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&in.Name, "name", "", "The person's name")
+	cmd.Flags().StringVar(&role, "role", "member", "What the person may do: admin, member, viewer")
 	cmd.Flags().StringSliceVar(&in.Logins, "login", nil, "Name of an account at a forge, by which its hooks name the person; may be repeated")
 	return cmd
 }
@@ -80,20 +90,27 @@ func newUserList(a *app) *cobra.Command {
 func (a *app) printUsers(shown any, users ...store.User) error {
 	rows := make([][]string, len(users))
 	for i, u := range users {
-		rows[i] = []string{u.Email, u.Name, strings.Join(u.Logins, ","), when(&u.CreatedAt), when(u.DisabledAt)}
+		signsIn := "no"
+		if u.HasPassword {
+			signsIn = "yes"
+		}
+		rows[i] = []string{u.Email, u.Name, string(u.Role), signsIn, strings.Join(u.Logins, ","), when(&u.CreatedAt), when(u.DisabledAt)}
 	}
-	return a.print(shown, []string{"EMAIL", "NAME", "LOGINS", "CREATED (UTC)", "DISABLED"}, rows)
+	return a.print(shown, []string{"EMAIL", "NAME", "ROLE", "SIGNS IN", "LOGINS", "CREATED (UTC)", "DISABLED"}, rows)
 }
 
 func newUserDisable(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "disable EMAIL",
 		Short: "Take a person's access away at once",
-		Long:  "Take a person's access away at once: keys of all kinds end to work. \"user add\" enables the person again.",
+		Long:  "Take a person's access away at once: sessions end, and keys of all kinds end to work. \"user add\" enables the person again.",
 		Args:  exactly("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withUser(cmd.Context(), args[0], func(ctx context.Context, s *session, by access.Principal, user store.User) error {
 				user, err := s.db.DisableUser(ctx, by, user.ID)
+				if errors.Is(err, store.ErrLastAdmin) {
+					return fmt.Errorf("%s is the last admin: make somebody else one first", args[0])
+				}
 				if err != nil {
 					return err
 				}
