@@ -21,7 +21,7 @@ import (
 )
 
 // things are what the first organisation has, for paths to name.
-type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey string }
+type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session string }
 
 func (w *world) makeThings() things {
 	w.t.Helper()
@@ -43,6 +43,7 @@ func (w *world) makeThings() things {
 	}
 	th.connection = connection.ID.String()
 	w.makePeople(&th)
+	w.makeMoney(&th)
 	return th
 }
 
@@ -55,6 +56,21 @@ func (w *world) makePeople(th *things) {
 	w.post(w.admin, "/api/v1/ssh-keys", map[string]any{"user": th.user, "public_key": publicKey}).want(201).into(&made)
 	th.sshKey = made.ID
 	w.do(call{method: "PUT", path: "/api/v1/grants", key: w.admin, body: map[string]any{"user": th.user, "repo": "fetched", "permission": "write"}}).want(200)
+}
+
+// makeMoney sets a price, an alias, a rule on an address and one on a bot.
+func (w *world) makeMoney(th *things) {
+	w.t.Helper()
+	put := func(path string, body map[string]any) reply {
+		return w.do(call{method: "PUT", path: path, key: w.admin, body: body}).want(200)
+	}
+	var book struct{ Own []struct{ ID string } }
+	put("/api/v1/prices", map[string]any{"items": []any{map[string]any{"model": "backend-secret-model", "input": 1}},
+		"aliases": []any{map[string]any{"alias": "backend-secret", "model": "backend-secret-model"}}}).into(&book)
+	th.price = book.Own[0].ID
+	put("/api/v1/identities", map[string]any{"person": "zoe@example.com", "emails": []string{"backend-secret@example.com"}})
+	put("/api/v1/bots", map[string]any{"pattern": "backend-secret", "bot": true})
+	th.session = storetest.Column(w.t, w.db, `SELECT id::text FROM prompt_sessions ORDER BY 1 LIMIT 1`)[0]
 }
 
 // makeRulings makes a policy, a held decision by it, and a waiver.
@@ -147,6 +163,21 @@ var probes = map[string]probe{
 	"listHolds":           {fixed("/api/v1/holds"), nil, 200},
 	"releaseHold":         {func(th things) string { return "/api/v1/holds/" + th.hold + "/release" }, map[string]any{"reason": "mine"}, 404},
 	"listTeams":           {fixed("/api/v1/teams"), nil, 200},
+	"listPrices":          {fixed("/api/v1/prices"), nil, 200},
+	"setPrices":           {fixed("/api/v1/prices"), map[string]any{"items": []any{map[string]any{"model": "mine", "input": 1}}}, 200},
+	"removePrice":         {func(th things) string { return "/api/v1/prices/" + th.price }, nil, 404},
+	"removePriceAlias":    {fixed("/api/v1/price-aliases?alias=backend-secret"), nil, 404},
+	"listPricePeriods":    {fixed("/api/v1/price-periods?model=backend-secret"), nil, 200},
+	"listIdentities":      {fixed("/api/v1/identities"), nil, 200},
+	"joinIdentities":      {fixed("/api/v1/identities"), map[string]any{"person": "a@example.com", "emails": []string{"b@example.com"}}, 200},
+	"listIdentityRules":   {fixed("/api/v1/identity-rules"), nil, 200},
+	"splitIdentity":       {fixed("/api/v1/identity-rules"), map[string]any{"email": "zoe@example.com"}, 204},
+	"resetIdentity":       {fixed("/api/v1/identity-rules?email=backend-secret@example.com"), nil, 404},
+	"listBots":            {fixed("/api/v1/bots"), nil, 200},
+	"setBot":              {fixed("/api/v1/bots"), map[string]any{"pattern": "x", "bot": true}, 200},
+	"removeBot":           {fixed("/api/v1/bots?pattern=backend-secret"), nil, 404},
+	"listSessions":        {fixed("/api/v1/sessions"), nil, 200},
+	"getSession":          {func(th things) string { return "/api/v1/sessions/" + th.session }, nil, 404},
 	"listAudit":           {fixed("/api/v1/audit"), nil, 200},
 	"listUsers":           {fixed("/api/v1/users"), nil, 200},
 	"createUser":          {fixed("/api/v1/users"), map[string]any{"email": "zoe@example.com"}, 201},
@@ -248,7 +279,7 @@ func TestAForeignKeyNeitherSeesNorChanges(t *testing.T) {
 		if got.status != p.foreign {
 			t.Errorf("%s with a foreign key: status %d, want %d: %s", id, got.status, p.foreign, got.body)
 		}
-		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, th.policy, th.decision, th.waiver, th.hold, th.user, th.sshKey, "ann@example.com", "backend-secret", "web/app"} {
+		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, th.policy, th.decision, th.waiver, th.hold, th.user, th.sshKey, th.price, th.session, "ann@example.com", "backend-secret", "web/app"} {
 			if strings.Contains(string(got.body), mine) {
 				t.Errorf("%s shows a foreign key %s: %s", id, mine, got.body)
 			}

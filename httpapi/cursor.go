@@ -81,6 +81,14 @@ func plausible(position any) error {
 			(p.Cost != nil && !plainDecimal.MatchString(string(*p.Cost))) {
 			return errCursor
 		}
+	case *store.PromptSessionPosition:
+		if !plausibleTime(p.LastAt) {
+			return errCursor
+		}
+	case *string:
+		if strings.ContainsRune(*p, 0) {
+			return errCursor
+		}
 	case *store.FindingPosition:
 		if !plausibleTime(p.FoundAt) {
 			return errCursor

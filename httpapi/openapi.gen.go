@@ -330,6 +330,27 @@ func (e ProblemType) Valid() bool {
 	}
 }
 
+// Defines values for PromptCostBasis.
+const (
+	PromptCostBasisComputed PromptCostBasis = "computed"
+	PromptCostBasisNone     PromptCostBasis = "none"
+	PromptCostBasisReported PromptCostBasis = "reported"
+)
+
+// Valid indicates whether the value is a known member of the PromptCostBasis enum.
+func (e PromptCostBasis) Valid() bool {
+	switch e {
+	case PromptCostBasisComputed:
+		return true
+	case PromptCostBasisNone:
+		return true
+	case PromptCostBasisReported:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReceiptCostBasis.
 const (
 	ReceiptCostBasisComputed ReceiptCostBasis = "computed"
@@ -791,6 +812,14 @@ type BacktestNotJudged struct {
 	Reason string `json:"reason"`
 }
 
+// BotRule defines model for BotRule.
+type BotRule struct {
+	Bot       bool      `json:"bot"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	Pattern   string    `json:"pattern"`
+}
+
 // CommitDetail defines model for CommitDetail.
 type CommitDetail struct {
 	// Attested Distinct lines that the current notes attest.
@@ -1063,6 +1092,16 @@ type HookPushObjectFormat string
 // HookPushVersion defines model for HookPush.Version.
 type HookPushVersion int
 
+// IdentityRule defines model for IdentityRule.
+type IdentityRule struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	Email     string    `json:"email"`
+
+	// Person Whose address it is; its own if both are the same.
+	Person string `json:"person"`
+}
+
 // Key defines model for Key.
 type Key struct {
 	CreatedAt  time.Time          `json:"created_at"`
@@ -1111,6 +1150,41 @@ type NewConnection struct {
 	Token    string    `json:"token"`
 	Webhooks *bool     `json:"webhooks,omitempty"`
 }
+
+// NewPrice defines model for NewPrice.
+type NewPrice struct {
+	// CacheCreation Dollars per million tokens, with at most 6 digits behind the point.
+	CacheCreation *NewRate `json:"cache_creation,omitempty"`
+
+	// CacheRead Dollars per million tokens, with at most 6 digits behind the point.
+	CacheRead *NewRate `json:"cache_read,omitempty"`
+
+	// Input Dollars per million tokens, with at most 6 digits behind the point.
+	Input *NewRate `json:"input,omitempty"`
+	Model string   `json:"model"`
+
+	// Output Dollars per million tokens, with at most 6 digits behind the point.
+	Output *NewRate `json:"output,omitempty"`
+	Source string   `json:"source,omitempty"`
+
+	// ValidFrom First day or moment (UTC); absent: always before the next one.
+	ValidFrom string `json:"valid_from,omitempty"`
+
+	// ValidUntil First day or moment behind it.
+	ValidUntil string `json:"valid_until,omitempty"`
+}
+
+// NewPriceAlias defines model for NewPriceAlias.
+type NewPriceAlias struct {
+	// Alias The name as clients write it.
+	Alias string `json:"alias"`
+
+	// Model The name in the book.
+	Model string `json:"model"`
+}
+
+// NewRate Dollars per million tokens, with at most 6 digits behind the point.
+type NewRate = store.Decimal
 
 // NewRepo defines model for NewRepo.
 type NewRepo struct {
@@ -1196,12 +1270,38 @@ type Org struct {
 // Outcome defines model for Outcome.
 type Outcome = push.Outcome
 
+// OwnPrice defines model for OwnPrice.
+type OwnPrice struct {
+	CreatedAt time.Time          `json:"created_at"`
+	CreatedBy string             `json:"created_by"`
+	Id        openapi_types.UUID `json:"id"`
+
+	// Price What a model costs during a period, in dollars per million tokens. Null prices are not known.
+	Price Price `json:"price"`
+}
+
 // Patterns Patterns over the paths of repositories: the last that matches decides, `!` in front takes back, `*` and `?` stop
 // at slashes, `**` does not.
 type Patterns = []string
 
 // Permission `write` includes `read`.
 type Permission string
+
+// Person defines model for Person.
+type Person struct {
+	Addresses []PersonAddress `json:"addresses"`
+
+	// Email The address that stands for all.
+	Email string `json:"email"`
+}
+
+// PersonAddress defines model for PersonAddress.
+type PersonAddress struct {
+	Email string `json:"email"`
+
+	// Source What leads from it to the person: `rule` or `mailmap`.
+	Source string `json:"source"`
+}
 
 // Policy defines model for Policy.
 type Policy struct {
@@ -1257,6 +1357,58 @@ type Posted struct {
 	Rejected   []Rejection `json:"rejected"`
 }
 
+// Price What a model costs during a period, in dollars per million tokens. Null prices are not known.
+type Price struct {
+	// CacheCreation US dollars, exact; null where unknown.
+	CacheCreation *Cost `json:"cache_creation"`
+
+	// CacheRead US dollars, exact; null where unknown.
+	CacheRead *Cost `json:"cache_read"`
+
+	// Input US dollars, exact; null where unknown.
+	Input *Cost  `json:"input"`
+	Model string `json:"model"`
+
+	// Output US dollars, exact; null where unknown.
+	Output *Cost `json:"output"`
+
+	// Source Where the price is from.
+	Source     string `json:"source"`
+	ValidFrom  *Time  `json:"valid_from"`
+	ValidUntil *Time  `json:"valid_until"`
+}
+
+// PriceAlias defines model for PriceAlias.
+type PriceAlias struct {
+	// Alias In the form in which names are compared.
+	Alias     string    `json:"alias"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	Model     string    `json:"model"`
+}
+
+// PriceBook defines model for PriceBook.
+type PriceBook struct {
+	Aliases []PriceAlias `json:"aliases"`
+	Builtin []Price      `json:"builtin"`
+
+	// Edition The built-in book's.
+	Edition string     `json:"edition"`
+	Own     []OwnPrice `json:"own"`
+
+	// Pending Models whose receipts are being computed anew.
+	Pending int `json:"pending"`
+}
+
+// PricePeriod defines model for PricePeriod.
+type PricePeriod struct {
+	From *Time `json:"from"`
+
+	// Price What a model costs during a period, in dollars per million tokens. Null prices are not known.
+	Price Price `json:"price"`
+	Until *Time `json:"until"`
+}
+
 // Problem RFC 9457.
 type Problem struct {
 	// Code A stable word for programs.
@@ -1273,6 +1425,42 @@ type Problem struct {
 
 // ProblemType defines model for Problem.Type.
 type ProblemType string
+
+// Prompt What a person asked once, by its largest report.
+type Prompt struct {
+	// CacheCreationTokens Null where the receipt is silent.
+	CacheCreationTokens *Count `json:"cache_creation_tokens"`
+
+	// CacheReadTokens Null where the receipt is silent.
+	CacheReadTokens *Count          `json:"cache_read_tokens"`
+	CostBasis       PromptCostBasis `json:"cost_basis"`
+
+	// CostUsd US dollars, exact; null where unknown.
+	CostUsd *Cost              `json:"cost_usd"`
+	Current bool               `json:"current"`
+	Id      openapi_types.UUID `json:"id"`
+
+	// InputTokens Null where the receipt is silent.
+	InputTokens *Count `json:"input_tokens"`
+	Model       string `json:"model"`
+
+	// Number Null where the receipt is silent.
+	Number *Count `json:"number"`
+
+	// OutputTokens Null where the receipt is silent.
+	OutputTokens *Count `json:"output_tokens"`
+
+	// ReceiptId The receipt that is the largest report.
+	ReceiptId string    `json:"receipt_id"`
+	Receipts  int64     `json:"receipts"`
+	Repo      string    `json:"repo"`
+	Summary   string    `json:"summary"`
+	Timestamp time.Time `json:"timestamp"`
+	UserEmail string    `json:"user_email"`
+}
+
+// PromptCostBasis defines model for Prompt.CostBasis.
+type PromptCostBasis string
 
 // Provenance The note body that the content was taken from.
 type Provenance struct {
@@ -1310,7 +1498,8 @@ type Receipt struct {
 	CommitHash        string `json:"commit_hash"`
 	ConversationTurns int    `json:"conversation_turns"`
 
-	// CostBasis Whether cost_usd is the tool's claim or was computed from model and tokens.
+	// CostBasis Whether cost_usd was computed from model and tokens by the price book, or is the tool's claim because that
+	// cannot be done.
 	CostBasis ReceiptCostBasis `json:"cost_basis"`
 
 	// CostReportedUsd US dollars, exact; null where unknown.
@@ -1374,7 +1563,8 @@ type Receipt struct {
 	UserName       string `json:"user_name"`
 }
 
-// ReceiptCostBasis Whether cost_usd is the tool's claim or was computed from model and tokens.
+// ReceiptCostBasis Whether cost_usd was computed from model and tokens by the price book, or is the tool's claim because that
+// cannot be done.
 type ReceiptCostBasis string
 
 // ReceiptTimestampBasis The tool's own time, else the time of the first note that carries it, else of receipt.
@@ -1419,7 +1609,8 @@ type ReceiptDetail struct {
 	ConversationBytes int64           `json:"conversation_bytes"`
 	ConversationTurns int             `json:"conversation_turns"`
 
-	// CostBasis Whether cost_usd is the tool's claim or was computed from model and tokens.
+	// CostBasis Whether cost_usd was computed from model and tokens by the price book, or is the tool's claim because that
+	// cannot be done.
 	CostBasis ReceiptDetailCostBasis `json:"cost_basis"`
 
 	// CostReportedUsd US dollars, exact; null where unknown.
@@ -1457,6 +1648,9 @@ type ReceiptDetail struct {
 	// OverriddenLines Null where the receipt is silent.
 	OverriddenLines *Count `json:"overridden_lines"`
 	ParentReceiptId string `json:"parent_receipt_id"`
+
+	// Price What cost_usd was computed with; null if it was not computed.
+	Price *Price `json:"price"`
 
 	// PromptDurationSecs Null where the receipt is silent.
 	PromptDurationSecs *Count `json:"prompt_duration_secs"`
@@ -1505,7 +1699,8 @@ type ReceiptDetail struct {
 	Versions       []NoteVersion `json:"versions"`
 }
 
-// ReceiptDetailCostBasis Whether cost_usd is the tool's claim or was computed from model and tokens.
+// ReceiptDetailCostBasis Whether cost_usd was computed from model and tokens by the price book, or is the tool's claim because that
+// cannot be done.
 type ReceiptDetailCostBasis string
 
 // ReceiptDetailTimestampBasis The tool's own time, else the time of the first note that carries it, else of receipt.
@@ -1551,6 +1746,9 @@ type ReceiptRelated struct {
 	// MessageCount Null where the receipt is silent.
 	MessageCount    *Count `json:"message_count"`
 	ParentReceiptId string `json:"parent_receipt_id"`
+
+	// Price What cost_usd was computed with; null if it was not computed.
+	Price *Price `json:"price"`
 
 	// PromptDurationSecs Null where the receipt is silent.
 	PromptDurationSecs *Count `json:"prompt_duration_secs"`
@@ -1710,6 +1908,39 @@ type SSHKey struct {
 // Scope defines model for Scope.
 type Scope string
 
+// Session defines model for Session.
+type Session struct {
+	// CacheCreationTokens Null where nobody counted.
+	CacheCreationTokens *Tokens `json:"cache_creation_tokens"`
+
+	// CacheReadTokens Null where nobody counted.
+	CacheReadTokens *Tokens `json:"cache_read_tokens"`
+
+	// CostUsd US dollars, exact; null where unknown.
+	CostUsd *Cost `json:"cost_usd"`
+
+	// Current Whether the tip of a notes ref carries one of its receipts.
+	Current bool               `json:"current"`
+	FirstAt time.Time          `json:"first_at"`
+	Id      openapi_types.UUID `json:"id"`
+
+	// InputTokens Null where nobody counted.
+	InputTokens *Tokens   `json:"input_tokens"`
+	LastAt      time.Time `json:"last_at"`
+	Models      []string  `json:"models"`
+
+	// OutputTokens Null where nobody counted.
+	OutputTokens *Tokens  `json:"output_tokens"`
+	Prompts      int64    `json:"prompts"`
+	Provider     string   `json:"provider"`
+	Receipts     int64    `json:"receipts"`
+	Repos        []string `json:"repos"`
+
+	// SessionId As the tool names it.
+	SessionId string   `json:"session_id"`
+	Users     []string `json:"users"`
+}
+
 // Source defines model for Source.
 type Source string
 
@@ -1726,6 +1957,9 @@ type TeamMember = store.TeamMember
 
 // Time defines model for Time.
 type Time = time.Time
+
+// Tokens Null where nobody counted.
+type Tokens = store.Decimal
 
 // User defines model for User.
 type User struct {
@@ -1896,6 +2130,19 @@ type ListAuditParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// RemoveBotParams defines parameters for RemoveBot.
+type RemoveBotParams struct {
+	Pattern string `form:"pattern" json:"pattern"`
+}
+
+// SetBotJSONBody defines parameters for SetBot.
+type SetBotJSONBody struct {
+	Bot bool `json:"bot"`
+
+	// Pattern A name or an address, in any case; `*` stands for any run of characters.
+	Pattern string `json:"pattern"`
+}
+
 // DisconnectParams defines parameters for Disconnect.
 type DisconnectParams struct {
 	RemoveRepos bool `form:"remove_repos,omitempty" json:"remove_repos,omitempty"`
@@ -2015,6 +2262,34 @@ type ReportPushParams struct {
 	Repo HookRepo `form:"repo,omitempty" json:"repo,omitempty"`
 }
 
+// ListIdentitiesParams defines parameters for ListIdentities.
+type ListIdentitiesParams struct {
+	// Email The person whose address it is, also if it is their only one.
+	Email string `form:"email,omitempty" json:"email,omitempty"`
+	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// JoinIdentitiesJSONBody defines parameters for JoinIdentities.
+type JoinIdentitiesJSONBody struct {
+	Emails []string `json:"emails"`
+
+	// Person The address that stands for all.
+	Person string `json:"person"`
+}
+
+// ResetIdentityParams defines parameters for ResetIdentity.
+type ResetIdentityParams struct {
+	Email string `form:"email" json:"email"`
+}
+
+// SplitIdentityJSONBody defines parameters for SplitIdentity.
+type SplitIdentityJSONBody struct {
+	Email string `json:"email"`
+}
+
 // CreateKeyJSONBody defines parameters for CreateKey.
 type CreateKeyJSONBody struct {
 	// ExpiresAt An RFC 3339 time to come; absent for a key that does not expire.
@@ -2073,12 +2348,29 @@ type ListPolicyVersionsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// RemovePriceAliasParams defines parameters for RemovePriceAlias.
+type RemovePriceAliasParams struct {
+	Alias string `form:"alias" json:"alias"`
+}
+
+// ListPricePeriodsParams defines parameters for ListPricePeriods.
+type ListPricePeriodsParams struct {
+	// Model In any spelling that receipts have.
+	Model string `form:"model" json:"model"`
+}
+
+// SetPricesJSONBody defines parameters for SetPrices.
+type SetPricesJSONBody struct {
+	Aliases []NewPriceAlias `json:"aliases,omitempty"`
+	Items   []NewPrice      `json:"items,omitempty"`
+}
+
 // ListReceiptsParams defines parameters for ListReceipts.
 type ListReceiptsParams struct {
 	// Repo Repository by name or id; may be repeated, which joins by OR.
 	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
 
-	// User E-mail address or name, any case. What contains an @ is compared with addresses, else with names.
+	// User E-mail address or name, any case. What contains an @ is compared with addresses, all of the person's; else with names.
 	User string `form:"user,omitempty" json:"user,omitempty"`
 
 	// From The earliest time, inclusive. A date means its first moment in the organisation's time zone.
@@ -2168,6 +2460,32 @@ type ListReviewsParams struct {
 // GetReviewQueueParams defines parameters for GetReviewQueue.
 type GetReviewQueueParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// User Any address of the person.
+	User string `form:"user,omitempty" json:"user,omitempty"`
+
+	// Team A team by name or id, standing for its members' e-mail addresses.
+	Team TeamFilter `form:"team,omitempty" json:"team,omitempty"`
+
+	// Model As the tool named it.
+	Model    string `form:"model,omitempty" json:"model,omitempty"`
+	Provider string `form:"provider,omitempty" json:"provider,omitempty"`
+
+	// From The earliest time, inclusive. A date means its first moment in the organisation's time zone.
+	From From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The end. A time is exclusive; a date is inclusive, up to its last moment in the organisation's time zone.
+	To    To    `form:"to,omitempty" json:"to,omitempty"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // AddSSHKeyJSONBody defines parameters for AddSSHKey.
@@ -2260,6 +2578,9 @@ type ReadNotesParams struct {
 // SyncActivitiesJSONRequestBody defines body for SyncActivities for application/json ContentType.
 type SyncActivitiesJSONRequestBody SyncActivitiesJSONBody
 
+// SetBotJSONRequestBody defines body for SetBot for application/json ContentType.
+type SetBotJSONRequestBody SetBotJSONBody
+
 // ConnectJSONRequestBody defines body for Connect for application/json ContentType.
 type ConnectJSONRequestBody = NewConnection
 
@@ -2268,6 +2589,12 @@ type SetGrantJSONRequestBody SetGrantJSONBody
 
 // ReleaseHoldJSONRequestBody defines body for ReleaseHold for application/json ContentType.
 type ReleaseHoldJSONRequestBody ReleaseHoldJSONBody
+
+// JoinIdentitiesJSONRequestBody defines body for JoinIdentities for application/json ContentType.
+type JoinIdentitiesJSONRequestBody JoinIdentitiesJSONBody
+
+// SplitIdentityJSONRequestBody defines body for SplitIdentity for application/json ContentType.
+type SplitIdentityJSONRequestBody SplitIdentityJSONBody
 
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody CreateKeyJSONBody
@@ -2289,6 +2616,9 @@ type UpdatePolicyJSONRequestBody = PolicyPatch
 
 // ReplacePolicyJSONRequestBody defines body for ReplacePolicy for application/json ContentType.
 type ReplacePolicyJSONRequestBody = PolicyDocument
+
+// SetPricesJSONRequestBody defines body for SetPrices for application/json ContentType.
+type SetPricesJSONRequestBody SetPricesJSONBody
 
 // AddRepoJSONRequestBody defines body for AddRepo for application/json ContentType.
 type AddRepoJSONRequestBody = NewRepo
@@ -2390,6 +2720,15 @@ type ServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// RemoveBot Remove a rule on who is a bot
+	// (DELETE /api/v1/bots)
+	RemoveBot(w http.ResponseWriter, r *http.Request, params RemoveBotParams)
+	// ListBots Rules on who is a bot
+	// (GET /api/v1/bots)
+	ListBots(w http.ResponseWriter, r *http.Request)
+	// SetBot Say that authors are bots, or are none
+	// (PUT /api/v1/bots)
+	SetBot(w http.ResponseWriter, r *http.Request)
 	// ListConnections Connections to forges
 	// (GET /api/v1/connections)
 	ListConnections(w http.ResponseWriter, r *http.Request)
@@ -2429,6 +2768,21 @@ type ServerInterface interface {
 	// ReportPush Say that a push was accepted
 	// (POST /api/v1/hook/received)
 	ReportPush(w http.ResponseWriter, r *http.Request, params ReportPushParams)
+	// ListIdentities People with more than one address
+	// (GET /api/v1/identities)
+	ListIdentities(w http.ResponseWriter, r *http.Request, params ListIdentitiesParams)
+	// JoinIdentities Say that addresses are one person's
+	// (PUT /api/v1/identities)
+	JoinIdentities(w http.ResponseWriter, r *http.Request)
+	// ResetIdentity Remove the rule on an address
+	// (DELETE /api/v1/identity-rules)
+	ResetIdentity(w http.ResponseWriter, r *http.Request, params ResetIdentityParams)
+	// ListIdentityRules What people said of addresses
+	// (GET /api/v1/identity-rules)
+	ListIdentityRules(w http.ResponseWriter, r *http.Request)
+	// SplitIdentity Say that an address is a person of its own
+	// (PUT /api/v1/identity-rules)
+	SplitIdentity(w http.ResponseWriter, r *http.Request)
 	// ListKeys API keys, newest first, revoked ones included
 	// (GET /api/v1/keys)
 	ListKeys(w http.ResponseWriter, r *http.Request)
@@ -2483,6 +2837,21 @@ type ServerInterface interface {
 	// GetPolicyVersion One version of a policy
 	// (GET /api/v1/policies/{policy}/versions/{version})
 	GetPolicyVersion(w http.ResponseWriter, r *http.Request, policy PolicyPath, version int)
+	// RemovePriceAlias Remove an alias of the organisation's own
+	// (DELETE /api/v1/price-aliases)
+	RemovePriceAlias(w http.ResponseWriter, r *http.Request, params RemovePriceAliasParams)
+	// ListPricePeriods What a model costs, by time
+	// (GET /api/v1/price-periods)
+	ListPricePeriods(w http.ResponseWriter, r *http.Request, params ListPricePeriodsParams)
+	// ListPrices What tokens cost
+	// (GET /api/v1/prices)
+	ListPrices(w http.ResponseWriter, r *http.Request)
+	// SetPrices Set prices and aliases of models
+	// (PUT /api/v1/prices)
+	SetPrices(w http.ResponseWriter, r *http.Request)
+	// RemovePrice Remove an entry of the organisation's own
+	// (DELETE /api/v1/prices/{id})
+	RemovePrice(w http.ResponseWriter, r *http.Request, id IDPath)
 	// ListReceipts Query receipts
 	// (GET /api/v1/receipts)
 	ListReceipts(w http.ResponseWriter, r *http.Request, params ListReceiptsParams)
@@ -2525,6 +2894,12 @@ type ServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(w http.ResponseWriter, r *http.Request, params GetReviewQueueParams)
+	// ListSessions Sessions, the one with the newest prompt first
+	// (GET /api/v1/sessions)
+	ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams)
+	// GetSession A session with its prompts
+	// (GET /api/v1/sessions/{id})
+	GetSession(w http.ResponseWriter, r *http.Request, id IDPath)
 	// ListSSHKeys SSH keys, newest first, revoked ones included
 	// (GET /api/v1/ssh-keys)
 	ListSSHKeys(w http.ResponseWriter, r *http.Request)
@@ -2747,6 +3122,67 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveBot operation middleware
+func (siw *ServerInterfaceWrapper) RemoveBot(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemoveBotParams
+
+	// ------------- Required query parameter "pattern" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "pattern", r.URL.Query(), &params.Pattern, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pattern"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pattern", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveBot(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBots operation middleware
+func (siw *ServerInterfaceWrapper) ListBots(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBots(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetBot operation middleware
+func (siw *ServerInterfaceWrapper) SetBot(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetBot(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3338,6 +3774,140 @@ func (siw *ServerInterfaceWrapper) ReportPush(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListIdentities operation middleware
+func (siw *ServerInterfaceWrapper) ListIdentities(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListIdentitiesParams
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", r.URL.Query(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "email"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "email", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListIdentities(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// JoinIdentities operation middleware
+func (siw *ServerInterfaceWrapper) JoinIdentities(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.JoinIdentities(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResetIdentity operation middleware
+func (siw *ServerInterfaceWrapper) ResetIdentity(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResetIdentityParams
+
+	// ------------- Required query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "email", r.URL.Query(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "email"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "email", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResetIdentity(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListIdentityRules operation middleware
+func (siw *ServerInterfaceWrapper) ListIdentityRules(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListIdentityRules(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SplitIdentity operation middleware
+func (siw *ServerInterfaceWrapper) SplitIdentity(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SplitIdentity(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListKeys operation middleware
 func (siw *ServerInterfaceWrapper) ListKeys(w http.ResponseWriter, r *http.Request) {
 
@@ -3758,6 +4328,126 @@ func (siw *ServerInterfaceWrapper) GetPolicyVersion(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetPolicyVersion(w, r, policy, version)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemovePriceAlias operation middleware
+func (siw *ServerInterfaceWrapper) RemovePriceAlias(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemovePriceAliasParams
+
+	// ------------- Required query parameter "alias" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "alias", r.URL.Query(), &params.Alias, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "alias"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "alias", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemovePriceAlias(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPricePeriods operation middleware
+func (siw *ServerInterfaceWrapper) ListPricePeriods(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPricePeriodsParams
+
+	// ------------- Required query parameter "model" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "model", r.URL.Query(), &params.Model, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "model"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "model", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPricePeriods(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPrices operation middleware
+func (siw *ServerInterfaceWrapper) ListPrices(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPrices(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetPrices operation middleware
+func (siw *ServerInterfaceWrapper) SetPrices(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetPrices(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemovePrice operation middleware
+func (siw *ServerInterfaceWrapper) RemovePrice(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemovePrice(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4478,6 +5168,169 @@ func (siw *ServerInterfaceWrapper) GetReviewQueue(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetReviewQueue(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "team" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "team", r.URL.Query(), &params.Team, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "team"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "team", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "model" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "model", r.URL.Query(), &params.Model, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "model"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "model", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "provider" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "provider", r.URL.Query(), &params.Provider, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "provider"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "provider", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSessions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetSession operation middleware
+func (siw *ServerInterfaceWrapper) GetSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSession(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5325,6 +6178,36 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/waivers/{id}", wrapper.RevokeWaiver).Methods(http.MethodDelete)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/sessions", wrapper.ListSessions).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/sessions/{id}", wrapper.GetSession).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/identities", wrapper.ListIdentities).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/identities", wrapper.JoinIdentities).Methods(http.MethodPut)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/identity-rules", wrapper.ResetIdentity).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/identity-rules", wrapper.ListIdentityRules).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/identity-rules", wrapper.SplitIdentity).Methods(http.MethodPut)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/bots", wrapper.RemoveBot).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/bots", wrapper.ListBots).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/bots", wrapper.SetBot).Methods(http.MethodPut)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/prices", wrapper.ListPrices).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/prices", wrapper.SetPrices).Methods(http.MethodPut)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/prices/{id}", wrapper.RemovePrice).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/price-aliases", wrapper.RemovePriceAlias).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/price-periods", wrapper.ListPricePeriods).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/api/v1/reviews", wrapper.ListReviews).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/reviews", wrapper.CreateReview).Methods(http.MethodPost)
@@ -5565,6 +6448,118 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveBotRequestObject struct {
+	Params RemoveBotParams
+}
+
+type RemoveBotResponseObject interface {
+	VisitRemoveBotResponse(w http.ResponseWriter) error
+}
+
+type RemoveBot204Response struct {
+}
+
+func (response RemoveBot204Response) VisitRemoveBotResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveBotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveBotdefaultApplicationProblemPlusJSONResponse) VisitRemoveBotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBotsRequestObject struct {
+}
+
+type ListBotsResponseObject interface {
+	VisitListBotsResponse(w http.ResponseWriter) error
+}
+
+type ListBots200JSONResponse struct {
+	Items []BotRule `json:"items"`
+}
+
+func (response ListBots200JSONResponse) VisitListBotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBotsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBotsdefaultApplicationProblemPlusJSONResponse) VisitListBotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetBotRequestObject struct {
+	Body *SetBotJSONRequestBody
+}
+
+type SetBotResponseObject interface {
+	VisitSetBotResponse(w http.ResponseWriter) error
+}
+
+type SetBot200JSONResponse BotRule
+
+func (response SetBot200JSONResponse) VisitSetBotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetBotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetBotdefaultApplicationProblemPlusJSONResponse) VisitSetBotResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6082,6 +7077,193 @@ type ReportPushdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReportPushdefaultApplicationProblemPlusJSONResponse) VisitReportPushResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentitiesRequestObject struct {
+	Params ListIdentitiesParams
+}
+
+type ListIdentitiesResponseObject interface {
+	VisitListIdentitiesResponse(w http.ResponseWriter) error
+}
+
+type ListIdentities200JSONResponse struct {
+	Items      []Person    `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListIdentities200JSONResponse) VisitListIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentitiesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListIdentitiesdefaultApplicationProblemPlusJSONResponse) VisitListIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JoinIdentitiesRequestObject struct {
+	Body *JoinIdentitiesJSONRequestBody
+}
+
+type JoinIdentitiesResponseObject interface {
+	VisitJoinIdentitiesResponse(w http.ResponseWriter) error
+}
+
+type JoinIdentities200JSONResponse Person
+
+func (response JoinIdentities200JSONResponse) VisitJoinIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JoinIdentitiesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response JoinIdentitiesdefaultApplicationProblemPlusJSONResponse) VisitJoinIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetIdentityRequestObject struct {
+	Params ResetIdentityParams
+}
+
+type ResetIdentityResponseObject interface {
+	VisitResetIdentityResponse(w http.ResponseWriter) error
+}
+
+type ResetIdentity204Response struct {
+}
+
+func (response ResetIdentity204Response) VisitResetIdentityResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ResetIdentitydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResetIdentitydefaultApplicationProblemPlusJSONResponse) VisitResetIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentityRulesRequestObject struct {
+}
+
+type ListIdentityRulesResponseObject interface {
+	VisitListIdentityRulesResponse(w http.ResponseWriter) error
+}
+
+type ListIdentityRules200JSONResponse struct {
+	Items []IdentityRule `json:"items"`
+}
+
+func (response ListIdentityRules200JSONResponse) VisitListIdentityRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentityRulesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListIdentityRulesdefaultApplicationProblemPlusJSONResponse) VisitListIdentityRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SplitIdentityRequestObject struct {
+	Body *SplitIdentityJSONRequestBody
+}
+
+type SplitIdentityResponseObject interface {
+	VisitSplitIdentityResponse(w http.ResponseWriter) error
+}
+
+type SplitIdentity204Response struct {
+}
+
+func (response SplitIdentity204Response) VisitSplitIdentityResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SplitIdentitydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SplitIdentitydefaultApplicationProblemPlusJSONResponse) VisitSplitIdentityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6809,6 +7991,190 @@ func (response GetPolicyVersiondefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type RemovePriceAliasRequestObject struct {
+	Params RemovePriceAliasParams
+}
+
+type RemovePriceAliasResponseObject interface {
+	VisitRemovePriceAliasResponse(w http.ResponseWriter) error
+}
+
+type RemovePriceAlias204Response struct {
+}
+
+func (response RemovePriceAlias204Response) VisitRemovePriceAliasResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemovePriceAliasdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemovePriceAliasdefaultApplicationProblemPlusJSONResponse) VisitRemovePriceAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricePeriodsRequestObject struct {
+	Params ListPricePeriodsParams
+}
+
+type ListPricePeriodsResponseObject interface {
+	VisitListPricePeriodsResponse(w http.ResponseWriter) error
+}
+
+type ListPricePeriods200JSONResponse struct {
+	Items []PricePeriod `json:"items"`
+}
+
+func (response ListPricePeriods200JSONResponse) VisitListPricePeriodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricePeriodsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPricePeriodsdefaultApplicationProblemPlusJSONResponse) VisitListPricePeriodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricesRequestObject struct {
+}
+
+type ListPricesResponseObject interface {
+	VisitListPricesResponse(w http.ResponseWriter) error
+}
+
+type ListPrices200JSONResponse PriceBook
+
+func (response ListPrices200JSONResponse) VisitListPricesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPricesdefaultApplicationProblemPlusJSONResponse) VisitListPricesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricesRequestObject struct {
+	Body *SetPricesJSONRequestBody
+}
+
+type SetPricesResponseObject interface {
+	VisitSetPricesResponse(w http.ResponseWriter) error
+}
+
+type SetPrices200JSONResponse PriceBook
+
+func (response SetPrices200JSONResponse) VisitSetPricesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetPricesdefaultApplicationProblemPlusJSONResponse) VisitSetPricesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemovePriceRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RemovePriceResponseObject interface {
+	VisitRemovePriceResponse(w http.ResponseWriter) error
+}
+
+type RemovePrice204Response struct {
+}
+
+func (response RemovePrice204Response) VisitRemovePriceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemovePricedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemovePricedefaultApplicationProblemPlusJSONResponse) VisitRemovePriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReceiptsRequestObject struct {
 	Params ListReceiptsParams
 }
@@ -7383,6 +8749,90 @@ type GetReviewQueuedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReviewQueuedefaultApplicationProblemPlusJSONResponse) VisitGetReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsRequestObject struct {
+	Params ListSessionsParams
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200JSONResponse struct {
+	Items      []Session   `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSessionsdefaultApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessionRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type GetSessionResponseObject interface {
+	VisitGetSessionResponse(w http.ResponseWriter) error
+}
+
+type GetSession200JSONResponse struct {
+	Prompts []Prompt `json:"prompts"`
+	Session Session  `json:"session"`
+}
+
+func (response GetSession200JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSessiondefaultApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8204,6 +9654,15 @@ type StrictServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// RemoveBot Remove a rule on who is a bot
+	// (DELETE /api/v1/bots)
+	RemoveBot(ctx context.Context, request RemoveBotRequestObject) (RemoveBotResponseObject, error)
+	// ListBots Rules on who is a bot
+	// (GET /api/v1/bots)
+	ListBots(ctx context.Context, request ListBotsRequestObject) (ListBotsResponseObject, error)
+	// SetBot Say that authors are bots, or are none
+	// (PUT /api/v1/bots)
+	SetBot(ctx context.Context, request SetBotRequestObject) (SetBotResponseObject, error)
 	// ListConnections Connections to forges
 	// (GET /api/v1/connections)
 	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
@@ -8243,6 +9702,21 @@ type StrictServerInterface interface {
 	// ReportPush Say that a push was accepted
 	// (POST /api/v1/hook/received)
 	ReportPush(ctx context.Context, request ReportPushRequestObject) (ReportPushResponseObject, error)
+	// ListIdentities People with more than one address
+	// (GET /api/v1/identities)
+	ListIdentities(ctx context.Context, request ListIdentitiesRequestObject) (ListIdentitiesResponseObject, error)
+	// JoinIdentities Say that addresses are one person's
+	// (PUT /api/v1/identities)
+	JoinIdentities(ctx context.Context, request JoinIdentitiesRequestObject) (JoinIdentitiesResponseObject, error)
+	// ResetIdentity Remove the rule on an address
+	// (DELETE /api/v1/identity-rules)
+	ResetIdentity(ctx context.Context, request ResetIdentityRequestObject) (ResetIdentityResponseObject, error)
+	// ListIdentityRules What people said of addresses
+	// (GET /api/v1/identity-rules)
+	ListIdentityRules(ctx context.Context, request ListIdentityRulesRequestObject) (ListIdentityRulesResponseObject, error)
+	// SplitIdentity Say that an address is a person of its own
+	// (PUT /api/v1/identity-rules)
+	SplitIdentity(ctx context.Context, request SplitIdentityRequestObject) (SplitIdentityResponseObject, error)
 	// ListKeys API keys, newest first, revoked ones included
 	// (GET /api/v1/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
@@ -8297,6 +9771,21 @@ type StrictServerInterface interface {
 	// GetPolicyVersion One version of a policy
 	// (GET /api/v1/policies/{policy}/versions/{version})
 	GetPolicyVersion(ctx context.Context, request GetPolicyVersionRequestObject) (GetPolicyVersionResponseObject, error)
+	// RemovePriceAlias Remove an alias of the organisation's own
+	// (DELETE /api/v1/price-aliases)
+	RemovePriceAlias(ctx context.Context, request RemovePriceAliasRequestObject) (RemovePriceAliasResponseObject, error)
+	// ListPricePeriods What a model costs, by time
+	// (GET /api/v1/price-periods)
+	ListPricePeriods(ctx context.Context, request ListPricePeriodsRequestObject) (ListPricePeriodsResponseObject, error)
+	// ListPrices What tokens cost
+	// (GET /api/v1/prices)
+	ListPrices(ctx context.Context, request ListPricesRequestObject) (ListPricesResponseObject, error)
+	// SetPrices Set prices and aliases of models
+	// (PUT /api/v1/prices)
+	SetPrices(ctx context.Context, request SetPricesRequestObject) (SetPricesResponseObject, error)
+	// RemovePrice Remove an entry of the organisation's own
+	// (DELETE /api/v1/prices/{id})
+	RemovePrice(ctx context.Context, request RemovePriceRequestObject) (RemovePriceResponseObject, error)
 	// ListReceipts Query receipts
 	// (GET /api/v1/receipts)
 	ListReceipts(ctx context.Context, request ListReceiptsRequestObject) (ListReceiptsResponseObject, error)
@@ -8339,6 +9828,12 @@ type StrictServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(ctx context.Context, request GetReviewQueueRequestObject) (GetReviewQueueResponseObject, error)
+	// ListSessions Sessions, the one with the newest prompt first
+	// (GET /api/v1/sessions)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// GetSession A session with its prompts
+	// (GET /api/v1/sessions/{id})
+	GetSession(ctx context.Context, request GetSessionRequestObject) (GetSessionResponseObject, error)
 	// ListSSHKeys SSH keys, newest first, revoked ones included
 	// (GET /api/v1/ssh-keys)
 	ListSSHKeys(ctx context.Context, request ListSSHKeysRequestObject) (ListSSHKeysResponseObject, error)
@@ -8564,6 +10059,87 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveBot operation middleware
+func (sh *strictHandler) RemoveBot(w http.ResponseWriter, r *http.Request, params RemoveBotParams) {
+	var request RemoveBotRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveBot(ctx, request.(RemoveBotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveBot")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveBotResponseObject); ok {
+		if err := validResponse.VisitRemoveBotResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBots operation middleware
+func (sh *strictHandler) ListBots(w http.ResponseWriter, r *http.Request) {
+	var request ListBotsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBots(ctx, request.(ListBotsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBots")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListBotsResponseObject); ok {
+		if err := validResponse.VisitListBotsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetBot operation middleware
+func (sh *strictHandler) SetBot(w http.ResponseWriter, r *http.Request) {
+	var request SetBotRequestObject
+
+	var body SetBotJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetBot(ctx, request.(SetBotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetBot")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetBotResponseObject); ok {
+		if err := validResponse.VisitSetBotResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8922,6 +10498,144 @@ func (sh *strictHandler) ReportPush(w http.ResponseWriter, r *http.Request, para
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReportPushResponseObject); ok {
 		if err := validResponse.VisitReportPushResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListIdentities operation middleware
+func (sh *strictHandler) ListIdentities(w http.ResponseWriter, r *http.Request, params ListIdentitiesParams) {
+	var request ListIdentitiesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListIdentities(ctx, request.(ListIdentitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListIdentities")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListIdentitiesResponseObject); ok {
+		if err := validResponse.VisitListIdentitiesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// JoinIdentities operation middleware
+func (sh *strictHandler) JoinIdentities(w http.ResponseWriter, r *http.Request) {
+	var request JoinIdentitiesRequestObject
+
+	var body JoinIdentitiesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.JoinIdentities(ctx, request.(JoinIdentitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JoinIdentities")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(JoinIdentitiesResponseObject); ok {
+		if err := validResponse.VisitJoinIdentitiesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResetIdentity operation middleware
+func (sh *strictHandler) ResetIdentity(w http.ResponseWriter, r *http.Request, params ResetIdentityParams) {
+	var request ResetIdentityRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetIdentity(ctx, request.(ResetIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetIdentity")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResetIdentityResponseObject); ok {
+		if err := validResponse.VisitResetIdentityResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListIdentityRules operation middleware
+func (sh *strictHandler) ListIdentityRules(w http.ResponseWriter, r *http.Request) {
+	var request ListIdentityRulesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListIdentityRules(ctx, request.(ListIdentityRulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListIdentityRules")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListIdentityRulesResponseObject); ok {
+		if err := validResponse.VisitListIdentityRulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SplitIdentity operation middleware
+func (sh *strictHandler) SplitIdentity(w http.ResponseWriter, r *http.Request) {
+	var request SplitIdentityRequestObject
+
+	var body SplitIdentityJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SplitIdentity(ctx, request.(SplitIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SplitIdentity")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SplitIdentityResponseObject); ok {
+		if err := validResponse.VisitSplitIdentityResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -9434,6 +11148,139 @@ func (sh *strictHandler) GetPolicyVersion(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// RemovePriceAlias operation middleware
+func (sh *strictHandler) RemovePriceAlias(w http.ResponseWriter, r *http.Request, params RemovePriceAliasParams) {
+	var request RemovePriceAliasRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemovePriceAlias(ctx, request.(RemovePriceAliasRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemovePriceAlias")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemovePriceAliasResponseObject); ok {
+		if err := validResponse.VisitRemovePriceAliasResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPricePeriods operation middleware
+func (sh *strictHandler) ListPricePeriods(w http.ResponseWriter, r *http.Request, params ListPricePeriodsParams) {
+	var request ListPricePeriodsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPricePeriods(ctx, request.(ListPricePeriodsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPricePeriods")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPricePeriodsResponseObject); ok {
+		if err := validResponse.VisitListPricePeriodsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPrices operation middleware
+func (sh *strictHandler) ListPrices(w http.ResponseWriter, r *http.Request) {
+	var request ListPricesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPrices(ctx, request.(ListPricesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPrices")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPricesResponseObject); ok {
+		if err := validResponse.VisitListPricesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetPrices operation middleware
+func (sh *strictHandler) SetPrices(w http.ResponseWriter, r *http.Request) {
+	var request SetPricesRequestObject
+
+	var body SetPricesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPrices(ctx, request.(SetPricesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPrices")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetPricesResponseObject); ok {
+		if err := validResponse.VisitSetPricesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemovePrice operation middleware
+func (sh *strictHandler) RemovePrice(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RemovePriceRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemovePrice(ctx, request.(RemovePriceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemovePrice")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemovePriceResponseObject); ok {
+		if err := validResponse.VisitRemovePriceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListReceipts operation middleware
 func (sh *strictHandler) ListReceipts(w http.ResponseWriter, r *http.Request, params ListReceiptsParams) {
 	var request ListReceiptsRequestObject
@@ -9813,6 +11660,58 @@ func (sh *strictHandler) GetReviewQueue(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetReviewQueueResponseObject); ok {
 		if err := validResponse.VisitGetReviewQueueResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams) {
+	var request ListSessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSession operation middleware
+func (sh *strictHandler) GetSession(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request GetSessionRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSession(ctx, request.(GetSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetSessionResponseObject); ok {
+		if err := validResponse.VisitGetSessionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

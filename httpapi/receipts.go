@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,20 +72,37 @@ func limitOr(limit int) int {
 func (s *server) receiptFilter(ctx context.Context, org uuid.UUID, p ListReceiptsParams) (store.ReceiptFilter, error) {
 	f := store.ReceiptFilter{Model: p.Model, Provider: p.Provider, Commit: strings.ToLower(p.Commit), Path: p.Path, Text: p.Q,
 		Source: string(p.Source), Current: p.Current, MinCost: store.Decimal(p.MinCost), MaxCost: store.Decimal(p.MaxCost)}
-	if strings.Contains(p.User, "@") {
-		f.UserEmail = p.User
-	} else {
-		f.UserName = p.User
-	}
 	var err error
+	var own []string
+	switch {
+	case !strings.Contains(p.User, "@"):
+		f.UserName = p.User
+	default:
+		if own, err = s.userNamed(ctx, org, p.User); err != nil {
+			return f, err
+		}
+		f.UserEmail = p.User
+	}
 	if f.Repos, err = s.reposNamed(ctx, org, p.Repo); err != nil {
 		return f, err
 	}
 	if f.Emails, err = s.teamNamed(ctx, org, p.Team); err != nil {
 		return f, err
 	}
+	if len(own) > 1 {
+		f.UserEmail, f.Emails = "", both(own, f.Emails)
+	}
 	f.From, f.To, err = s.period(ctx, org, p.From, p.To)
 	return f, err
+}
+
+// both are the addresses of a person that are also a team's, or all of them if
+// there is no team.
+func both(person, team []string) []string {
+	if team == nil {
+		return person
+	}
+	return slices.DeleteFunc(person, func(email string) bool { return !slices.Contains(team, email) })
 }
 
 // reposNamed finds the repositories of the organisation by name or id.
@@ -103,7 +121,8 @@ func (s *server) reposNamed(ctx context.Context, org uuid.UUID, names []string) 
 	return ids, nil
 }
 
-// teamNamed returns the members of a team, never nil if there is a name.
+// teamNamed returns all addresses of the members of a team, never nil if there is
+// a name.
 func (s *server) teamNamed(ctx context.Context, org uuid.UUID, name string) ([]string, error) {
 	if name == "" {
 		return nil, nil
@@ -112,6 +131,10 @@ func (s *server) teamNamed(ctx context.Context, org uuid.UUID, name string) ([]s
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, respond.InvalidField("team", "must be the name or id of a team of your organisation")
 	}
+	if err != nil {
+		return nil, err
+	}
+	emails, err = s.cfg.DB.AddressesOf(ctx, org, emails)
 	return append([]string{}, emails...), err
 }
 
@@ -145,7 +168,13 @@ func receiptOf(r *store.Receipt) Receipt {
 }
 
 func relatedOf(d *store.ReceiptDetail) ReceiptRelated {
+	var used *Price
+	if d.Price != nil {
+		shown := priceOf(*d.Price)
+		used = &shown
+	}
 	return ReceiptRelated{
+		Price: used,
 		Provenance: Provenance{Repo: d.Repo, RepoId: d.RepoID, Ref: d.Ref, Commit: d.CommitHash, NoteBlob: d.Blob,
 			NotesCommit: d.NotesCommit},
 		Files: each(d.FileChanges, func(f store.ReceiptFile) ReceiptFile {

@@ -54,6 +54,8 @@ type Config struct {
 	Intake  Intake
 	Fetches Fetches
 	Remotes Remotes
+	// Tasks is poked where a change makes work; nil leaves that to regular runs.
+	Tasks Tasks
 	// Enforcer judges pushes; nil means that nobody does.
 	Enforcer Enforcer
 	// Connections connects to forges; nil means that none can be connected.

@@ -1,6 +1,9 @@
 package notes
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Trailer is one "Key: value" of a commit message, both as written.
 type Trailer struct{ Key, Value string }
@@ -15,3 +18,29 @@ func Trailers(message string) []Trailer {
 	}
 	return out
 }
+
+// maxCoAuthors bounds CoAuthors.
+const maxCoAuthors = 64
+
+// CoAuthors returns the addresses of those whom a message names beside its author:
+// Co-authored-by, Co-developed-by and Signed-off-by, on any line, since forges and
+// people put them where git would not call them trailers. Each is returned once,
+// at most 64 in all.
+func CoAuthors(message string) []string {
+	if len(message) > maxMessage {
+		message = message[len(message)-maxMessage:]
+	}
+	var out []string
+	for line := range strings.Lines(message) {
+		key, value, ok := strings.Cut(line, ":")
+		if !ok || !namesPerson[strings.ToLower(strings.TrimSpace(key))] || len(out) == maxCoAuthors {
+			continue
+		}
+		if _, email := splitUser(strings.TrimSpace(value)); email != "" && len(email) <= maxValue && !slices.Contains(out, email) {
+			out = append(out, email)
+		}
+	}
+	return out
+}
+
+var namesPerson = map[string]bool{"co-authored-by": true, "co-developed-by": true, "signed-off-by": true}

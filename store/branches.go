@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,7 +21,10 @@ type NewCommit struct {
 	Subject                       string
 	// Agents is a JSON array of the signs of AI tools, nil when there are none.
 	Agents json.RawMessage
-	Bot    bool
+	// Bot is what the built-in list says; rules of the organisation may say otherwise.
+	Bot bool
+	// CoAuthors are the addresses that the message names as co-authors.
+	CoAuthors []string
 }
 
 // BranchTips are the tips of branches whose commits were taken in, by ref.
@@ -52,10 +56,15 @@ func (db *DB) TakeBranches(ctx context.Context, org, repo uuid.UUID, tips map[st
 		if err := walk(func(batch []NewCommit) error { return tx.stageCommits(ctx, org, repo, batch) }); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO commits SELECT DISTINCT ON (commit) * FROM stage_commits ORDER BY commit ON CONFLICT DO NOTHING`)
-		if err != nil {
-			return translate(err, "adding commits")
+		for _, step := range []struct{ op, sql string }{
+			{"telling bots from people", `UPDATE stage_commits SET bot = NOT bot
+				WHERE EXISTS (SELECT FROM bot_rules r WHERE r.org_id = stage_commits.org_id) AND is_bot(org_id, author_name, author_email, bot) <> bot`},
+			{"adding commits", `INSERT INTO commits SELECT DISTINCT ON (commit) * FROM stage_commits ORDER BY commit ON CONFLICT DO NOTHING`},
+			{"noting claims to check", sqlClaimsOfCommits},
+		} {
+			if _, err := tx.Exec(ctx, step.sql); err != nil {
+				return translate(err, "%s", step.op)
+			}
 		}
 		return tx.setBranchTips(ctx, org, repo, tips)
 	})
@@ -65,12 +74,21 @@ func (tx *Tx) stageCommits(ctx context.Context, org, repo uuid.UUID, batch []New
 	rows := make([][]any, len(batch))
 	for i, c := range batch {
 		rows[i] = []any{org, repo, c.Commit, c.Parents, clean(c.AuthorName), clean(c.AuthorEmail), c.AuthoredAt,
-			clean(c.CommitterName), clean(c.CommitterEmail), c.CommittedAt, clean(c.Subject), nullJSON(c.Agents), c.Bot}
+			clean(c.CommitterName), clean(c.CommitterEmail), c.CommittedAt, clean(c.Subject), nullJSON(c.Agents), c.Bot, cleanAll(c.CoAuthors)}
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "stage_commits"}, []string{"org_id", "repo_id", "commit", "parents",
 		"author_name", "author_email", "authored_at", "committer_name", "committer_email", "committed_at", "subject",
-		"agents", "bot"}, pgx.CopyFromRows(rows))
+		"agents", "bot", "co_authors"}, pgx.CopyFromRows(rows))
 	return translate(err, "copying commits")
+}
+
+// cleanAll is never nil: co-authors were looked for.
+func cleanAll(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = strings.ToLower(clean(text))
+	}
+	return out
 }
 
 func (tx *Tx) setBranchTips(ctx context.Context, org, repo uuid.UUID, tips map[string]string) error {

@@ -129,7 +129,7 @@ func (e *explainingTx) Query(ctx context.Context, sql string, args ...any) (pgx.
 func ExplainTx(ctx context.Context, db *DB, fn func(*Tx) error) (plans []string, err error) {
 	err = db.InTx(ctx, func(tx *Tx) error {
 		e := &explainingTx{Tx: tx.Tx, explainer: explainer{querier: tx.Tx}}
-		err := fn(&Tx{Tx: e, sealer: tx.sealer})
+		err := fn(&Tx{Tx: e, sealer: tx.sealer, prices: tx.prices})
 		plans = e.plans
 		return err
 	})
@@ -145,4 +145,19 @@ func ExplainStale(ctx context.Context, db *DB, org, repo uuid.UUID) (plans []str
 		return err
 	})
 	return plans, err
+}
+
+// RepriceBy is DB.Reprice with another number of receipts at a time.
+func RepriceBy(ctx context.Context, db *DB, batch int) error { return db.reprice(ctx, batch) }
+
+// RepriceOnce does one step of DB.Reprice, and reports whether there may be more.
+func RepriceOnce(ctx context.Context, db *DB, org uuid.UUID, batch int) (more bool, err error) {
+	err = db.InTx(ctx, func(tx *Tx) error {
+		if more, err = tx.resolveStale(ctx, org); err != nil || more {
+			return err
+		}
+		more, err = tx.repriceSome(ctx, org, batch)
+		return err
+	})
+	return more, err
 }

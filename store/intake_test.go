@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/blameprompt/enterprise/notes"
@@ -98,7 +99,7 @@ func (f *fixture) rows(sql string) []string {
 
 func (f *fixture) want(sql string, want ...string) {
 	f.t.Helper()
-	if diff := cmp.Diff(want, f.rows(sql)); diff != "" {
+	if diff := cmp.Diff(want, f.rows(sql), cmpopts.EquateEmpty()); diff != "" {
 		f.t.Errorf("%s (-want +got):\n%s", sql, diff)
 	}
 }

@@ -105,6 +105,9 @@ func (in *Intake) mergeReceipts(ctx context.Context, reread Reread) error {
 			return err
 		}
 	}
+	if err := in.resolveStaged(ctx); err != nil {
+		return err
+	}
 	return in.run(ctx,
 		statement{"noting prompts before", sqlPrompts, nil},
 		statement{"pointing receipts", sqlPoint, nil},
@@ -116,6 +119,7 @@ func (in *Intake) mergeReceipts(ctx context.Context, reread Reread) error {
 		statement{"measuring prompts", sqlAnalyzePrompts, nil},
 		statement{"writing prompts", sqlWritePrompts, nil},
 		statement{"removing empty prompts", sqlEmptyPrompts, nil},
+		statement{"noting claims to check", sqlClaimsOfMerged, nil},
 	)
 }
 
@@ -150,7 +154,7 @@ func (v Version) args() []any {
 // everything but its key and the time it was first received.
 var (
 	updateColumns, excludedColumns = rewritten(`repo_id, repo, ref, commit_hash, blob, notes_commit, content_hash, current,
-	source, format_version, cost_usd, cost_basis, timestamp, timestamp_basis, day, ` + contentColumns)
+	source, format_version, cost_usd, cost_basis, price_id, timestamp, timestamp_basis, day, ` + contentColumns)
 )
 
 func rewritten(columns string) (set, from string) {
@@ -327,20 +331,25 @@ const sqlPrompts = `
 	SELECT DISTINCT r.prompt_id FROM receipts r JOIN stage_best b ON r.org_id = @org AND r.id = b.receipt_id
 	ON CONFLICT DO NOTHING`
 
-// Where a receipt's body moved and its content did not.
-const sqlPoint = `
+// Where a receipt's body moved and its content did not. Its time may have moved
+// too, and with it what it cost.
+var sqlPoint = `
 	UPDATE receipts r
 	SET repo_id = n.repo_id, repo = n.repo, ref = n.ref, commit_hash = n.commit, blob = n.blob, notes_commit = n.notes_commit,
 	    current = n.current, source = n.source, format_version = n.format_version, timestamp = n.timestamp,
-	    timestamp_basis = n.basis, day = (n.timestamp AT TIME ZONE @tz::text)::date, synced_at = now()
+	    timestamp_basis = n.basis, day = (n.timestamp AT TIME ZONE @tz::text)::date,
+	    cost_usd = n.cost_usd, cost_basis = n.cost_basis, price_id = n.price_id, synced_at = now()
 	FROM (
-		SELECT b.*, p.name AS repo, ` + bodySource + ` AS source, coalesce(n.format_version, r.format_version) AS format_version,
-		       CASE WHEN r.timestamp_basis = 'client' THEN r.timestamp ELSE coalesce(b.first_noted_at, r.timestamp) END AS timestamp,
+		SELECT b.*, m.*, c.*, p.name AS repo, ` + bodySource + ` AS source, coalesce(n.format_version, r.format_version) AS format_version,
 		       CASE WHEN r.timestamp_basis = 'received' AND b.first_noted_at IS NOT NULL THEN 'note' ELSE r.timestamp_basis END AS basis
 		FROM stage_best b
 		JOIN receipts r ON r.org_id = @org AND r.id = b.receipt_id
 		JOIN repos p ON p.id = b.repo_id
 		` + joinBody + `
+		CROSS JOIN LATERAL (SELECT CASE WHEN r.timestamp_basis = 'client' THEN r.timestamp
+		                                ELSE coalesce(b.first_noted_at, r.timestamp) END AS timestamp) m
+		` + priced("r", "m.timestamp") + `
+		CROSS JOIN LATERAL (SELECT ` + costOf("r") + `) c (cost_usd, cost_basis, price_id)
 		WHERE b.same
 	) n
 	WHERE r.org_id = @org AND r.id = n.receipt_id
@@ -356,10 +365,10 @@ const joinBody = `LEFT JOIN note_bodies n ON n.org_id = @org AND n.repo_id = b.r
 var sqlReceipts = `
 	WITH written AS (
 		INSERT INTO receipts AS r (org_id, id, repo_id, repo, ref, commit_hash, blob, notes_commit, content_hash, current,
-			source, format_version, cost_usd, cost_basis, timestamp, timestamp_basis, day, ` + contentColumns + `)
+			source, format_version, cost_usd, cost_basis, price_id, timestamp, timestamp_basis, day, ` + contentColumns + `)
 		SELECT @org::uuid, b.receipt_id, b.repo_id, p.name, b.ref, b.commit, b.blob, b.notes_commit, b.content_hash, b.current,
 			` + bodySource + `, coalesce(n.format_version, ''),
-			c.cost_reported_usd, CASE WHEN c.cost_reported_usd IS NULL THEN 'none' ELSE 'reported' END,
+			` + costOf("c") + `,
 			t.timestamp, CASE WHEN c.client_time IS NOT NULL THEN 'client' WHEN b.first_noted_at IS NOT NULL THEN 'note' ELSE 'received' END,
 			(t.timestamp AT TIME ZONE @tz::text)::date, ` + contentColumns + `
 		FROM stage_best b
@@ -368,6 +377,7 @@ var sqlReceipts = `
 			ON c.id = b.receipt_id AND c.content_hash = b.content_hash
 		` + joinBody + `
 		CROSS JOIN LATERAL (SELECT coalesce(c.client_time, b.first_noted_at, now()) AS timestamp) t
+		` + priced("c", "t.timestamp") + `
 		WHERE NOT b.same
 		ORDER BY b.receipt_id
 		ON CONFLICT (org_id, id) DO UPDATE SET (` + updateColumns + `) = (` + excludedColumns + `)

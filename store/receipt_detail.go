@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/notes/price"
 )
 
 // ReceiptDetail is a receipt with everything that is known of it.
@@ -29,6 +31,9 @@ type ReceiptDetail struct {
 	Conversation      json.RawMessage
 	ConversationBytes int64
 
+	PriceID *uuid.UUID
+	// Price is what the cost was computed with, nil if it was not computed.
+	Price       *price.Entry    `db:"-"`
 	FileChanges []ReceiptFile   `db:"-"`
 	Bodies      []ReceiptBody   `db:"-"`
 	Versions    []NoteVersion   `db:"-"`
@@ -69,7 +74,7 @@ func (db *DB) ReceiptDetail(ctx context.Context, org uuid.UUID, id string) (Rece
 		out, err = collectOne[ReceiptDetail](ctx, q, "reading a receipt", `SELECT `+receiptColumns+`,
 			r.ref, r.blob, r.notes_commit, r.message_count, r.session_start, r.session_end, r.prompt_submitted_at,
 			r.prompt_duration_secs, r.ai_response_time_secs, r.parent_receipt_id, r.raw_timestamps, r.detail, r.conversation,
-			r.conversation_bytes FROM receipts r WHERE r.org_id = $1 AND r.id = $2`, org, id)
+			r.conversation_bytes, r.price_id FROM receipts r WHERE r.org_id = $1 AND r.id = $2`, org, id)
 		if err != nil {
 			return err
 		}
@@ -79,6 +84,17 @@ func (db *DB) ReceiptDetail(ctx context.Context, org uuid.UUID, id string) (Rece
 }
 
 func (d *ReceiptDetail) readRelated(ctx context.Context, q querier, org uuid.UUID) (err error) {
+	if d.PriceID != nil {
+		used, err := collectOne[Price](ctx, q, "reading the price of a receipt", `
+			SELECT id, model, valid_from, valid_until, input_rate, output_rate, cache_read_rate, cache_creation_rate, source,
+			       '' AS created_by, now() AS created_at FROM prices WHERE org_id = $1 AND id = $2`, org, *d.PriceID)
+		if err != nil {
+			return err
+		}
+		e := used.Entry()
+		e.Source = used.Source
+		d.Price = &e
+	}
 	d.FileChanges, err = collect[ReceiptFile](ctx, q, "reading the files of a receipt", `
 		SELECT path, line_start, line_end, blob_hash, additions, deletions FROM receipt_files
 		WHERE org_id = $1 AND receipt_id = $2 ORDER BY position LIMIT 10000`, org, d.ID)

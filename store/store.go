@@ -16,6 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/blameprompt/enterprise/notes/price"
 )
 
 // DB is a connection pool to one database with the schema of package
@@ -24,6 +26,7 @@ type DB struct {
 	pool      *pgxpool.Pool
 	sealer    Sealer
 	maxWaiver time.Duration
+	prices    *price.Book
 }
 
 // Config says how to reach the database.
@@ -36,6 +39,9 @@ type Config struct {
 	Sealer Sealer
 	// MaxWaiver is how long a waiver may be valid; 0 means DefaultMaxWaiver.
 	MaxWaiver time.Duration
+	// Prices is the price book beneath those of organisations; nil means the one
+	// that the program was built with.
+	Prices *price.Book
 }
 
 // Open makes the pool. It does not wait for the database: a server that is
@@ -59,7 +65,13 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database pool: %w", err)
 	}
-	return &DB{pool: pool, sealer: cfg.Sealer, maxWaiver: cmp.Or(cfg.MaxWaiver, DefaultMaxWaiver)}, nil
+	if cfg.Prices == nil {
+		if cfg.Prices, err = builtinPrices(); err != nil {
+			pool.Close()
+			return nil, err
+		}
+	}
+	return &DB{pool: pool, sealer: cfg.Sealer, maxWaiver: cmp.Or(cfg.MaxWaiver, DefaultMaxWaiver), prices: cfg.Prices}, nil
 }
 
 // Close waits for borrowed connections and closes the pool.
@@ -77,6 +89,7 @@ func (db *DB) Ping(ctx context.Context) error {
 type Tx struct {
 	pgx.Tx
 	sealer Sealer
+	prices *price.Book
 }
 
 // InTx runs fn in a transaction: committed if fn returns nil, else rolled
@@ -96,7 +109,7 @@ func (db *DB) inTx(ctx context.Context, options pgx.TxOptions, fn func(*Tx) erro
 		defer cancel()
 		_ = tx.Rollback(end)
 	}()
-	if err := fn(&Tx{Tx: tx, sealer: db.sealer}); err != nil {
+	if err := fn(&Tx{Tx: tx, sealer: db.sealer, prices: db.prices}); err != nil {
 		return err
 	}
 	return translate(tx.Commit(ctx), "committing")

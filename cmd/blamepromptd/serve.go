@@ -158,12 +158,20 @@ const (
 	// lookEvery is the pause between two looks for connections that are due.
 	lookEvery   = time.Minute
 	lookTimeout = time.Hour
+	// pricesEvery is the pause between two looks for costs that were computed by
+	// another price book; changes of a book are told of at once.
+	pricesEvery   = 5 * time.Minute
+	pricesTimeout = time.Hour
+	// peopleEvery is the pause between two looks for receipts whose user is to be
+	// compared with their commits.
+	peopleEvery = 30 * time.Second
 )
 
 // newDaemon wires the parts. What runs in the background, and how often, is
 // this list and nothing else: fetches by demand, the sweep that demands fetches
 // of what no event spoke of, decisions that have waited long enough, statuses
-// that forges are to be told, and new repositories of connections.
+// that forges are to be told, new repositories of connections, costs that a change
+// of prices makes wrong, and who the people are that prompted and committed.
 func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
 	repos := newGatewayRepos(cfg, db, logger)
 	ingester := newIngester(cfg, db, repos, logger)
@@ -183,7 +191,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
 		Fetch:       fetchJob(ingester, enforcer, logger),
-		Tasks:       tasks(cfg, enforcer, connector),
+		Tasks:       tasks(cfg, db, enforcer, connector),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -207,7 +215,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Config{
-		DB: db, Intake: ingester, Fetches: jobs, Remotes: cfg.rules(), Log: logger,
+		DB: db, Intake: ingester, Fetches: jobs, Tasks: jobs, Remotes: cfg.rules(), Log: logger,
 		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer, Connections: connector, Fallback: pages,
 		Auth: auth.Config{Accounts: accounts}, TrustedProxies: proxies,
 	})
@@ -224,11 +232,24 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 }
 
 // tasks are what is done regularly beside fetches.
-func tasks(cfg *Config, enforcer *enforce.Enforcer, connector *connect.Connector) []queue.Task {
+func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *connect.Connector) []queue.Task {
 	return []queue.Task{
 		{Name: "decisions", Every: dueEvery, Work: enforcer.Due},
 		{Name: connect.StatusTask, Every: statusEvery, Timeout: statusTimeout, Work: connector.PostStatuses},
 		{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
+		{Name: httpapi.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
+		{Name: httpapi.PeopleTask, Every: peopleEvery, Timeout: pricesTimeout, Work: peopleWork(db)},
+	}
+}
+
+// peopleWork tells bots from people and then compares who prompted with who made
+// the commits.
+func peopleWork(db *store.DB) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := db.FindBots(ctx); err != nil {
+			return err
+		}
+		return db.CheckClaims(ctx)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/blameprompt/enterprise/hooks"
+	"github.com/blameprompt/enterprise/notes/price"
 	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
 )
@@ -65,7 +66,9 @@ func (j *judgement) fill(ctx context.Context, await bool) error {
 	for i := range j.push.Commits {
 		c.classify(&j.push.Commits[i], &j.in.Commits[i])
 	}
-	j.addReceipts()
+	if err := j.addReceipts(ctx); err != nil {
+		return err
+	}
 	if err := j.addTeams(ctx); err != nil {
 		return err
 	}
@@ -73,17 +76,46 @@ func (j *judgement) fill(ctx context.Context, await bool) error {
 }
 
 // addReceipts turns the receipts of the notes into those of the input. Prompts
-// are named as the store names them, so that they count once.
-func (j *judgement) addReceipts() {
+// are named as the store names them, so that they count once, and their cost is
+// computed as the store computes it.
+func (j *judgement) addReceipts(ctx context.Context) error {
 	j.in.Receipts, j.prompts = nil, nil
+	if !slices.ContainsFunc(j.push.Notes, func(n hooks.Note) bool { return len(n.Receipts) > 0 }) {
+		return nil
+	}
+	book, err := j.tx.PriceBook(ctx, j.org)
+	if err != nil {
+		return err
+	}
 	for _, note := range j.push.Notes {
 		for i := range note.Receipts {
 			r := &note.Receipts[i]
 			prompt := store.PromptID(r.Provider, r.SessionID, r.PromptNumber, r.ID)
 			j.prompts = append(j.prompts, prompt)
-			j.in.Receipts = append(j.in.Receipts, j.receipt(string(note.Commit), prompt, r))
+			out := j.receipt(string(note.Commit), prompt, r)
+			out.CostUSD = j.cost(book, r)
+			j.in.Receipts = append(j.in.Receipts, out)
 		}
 	}
+	return nil
+}
+
+// cost is what a receipt's tokens cost by the book, or else what its client says.
+func (j *judgement) cost(book *price.Book, r *hooks.Receipt) *push.Decimal {
+	at := r.Timestamp
+	if at.IsZero() {
+		at = j.at
+	}
+	tokens := price.Tokens{Input: r.Tokens.Input, Output: r.Tokens.Output, CacheRead: r.Tokens.CacheRead, CacheWrite: r.Tokens.CacheCreation}
+	usd := r.CostUSD
+	if computed, ok := book.Cost(r.Model, at, tokens); ok {
+		usd = computed.USD
+	}
+	cost, err := push.ParseDecimal(usd)
+	if err != nil || usd == "" {
+		return nil
+	}
+	return &cost
 }
 
 func (j *judgement) receipt(commit string, prompt uuid.UUID, r *hooks.Receipt) push.Receipt {
@@ -94,10 +126,6 @@ func (j *judgement) receipt(commit string, prompt uuid.UUID, r *hooks.Receipt) p
 	}
 	if !r.Timestamp.IsZero() {
 		out.Day = j.day(r.Timestamp)
-	}
-	// As reported, as the store has it: both must count alike.
-	if cost, err := push.ParseDecimal(r.CostUSD); err == nil && r.CostUSD != "" {
-		out.CostUSD = &cost
 	}
 	for _, f := range r.Files {
 		out.Files = append(out.Files, f.Path)

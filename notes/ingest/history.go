@@ -104,7 +104,8 @@ func newCommit(c *gitcmd.Commit) store.NewCommit {
 	}
 	return store.NewCommit{Commit: string(c.OID), Parents: parents, AuthorName: c.AuthorName, AuthorEmail: c.AuthorEmail,
 		AuthoredAt: c.AuthorTime, CommitterName: c.CommitterName, CommitterEmail: c.CommitterEmail, CommittedAt: c.CommitTime,
-		Subject: subject, Agents: agentMarks(c), Bot: notes.IsBot(c.AuthorName, c.AuthorEmail)}
+		Subject: subject, Agents: agentMarks(c), Bot: notes.IsBot(c.AuthorName, c.AuthorEmail),
+		CoAuthors: notes.CoAuthors(c.Message)}
 }
 
 func agentMarks(c *gitcmd.Commit) json.RawMessage {

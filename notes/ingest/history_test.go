@@ -172,8 +172,8 @@ func TestATipForcedBackShowsTheOlderContentAgain(t *testing.T) {
 	w.sync()
 	w.remote.SetRef(notesRef, first)
 	w.sync()
-	if got := storetest.Column(t, w.db, `SELECT cost_usd::text FROM receipts`); got[0] != "1" {
-		t.Errorf("cost after the tip went back = %s, want 1", got[0])
+	if got := storetest.Column(t, w.db, `SELECT cost_reported_usd::text FROM receipts`); got[0] != "1" {
+		t.Errorf("reported cost after the tip went back = %s, want 1", got[0])
 	}
 	w.mustEqualFreshIngest()
 }

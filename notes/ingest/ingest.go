@@ -10,6 +10,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,6 +153,7 @@ func (g *Ingester) sync(ctx context.Context, row store.Repo, progress Progress, 
 		return Report{}, errors.Join(behind, err)
 	}
 	out.DefaultBranch, out.ObjectFormat = fetched.DefaultBranch, fetched.Format
+	row.DefaultBranch = cmp.Or(fetched.DefaultBranch, row.DefaultBranch)
 	for _, ref := range fetched.NotCommits {
 		src := store.Source{Org: org, Repo: row, Ref: ref.Name}
 		if err := g.cfg.DB.RecordFaults(ctx, src, notACommit(ref)); err != nil {
@@ -226,6 +228,9 @@ func (g *Ingester) takeMirror(ctx context.Context, m *mirror.Mirror, org store.O
 		part, err := g.takeBranches(ctx, git, row, progress)
 		report.add(part)
 		if err != nil {
+			return report, err
+		}
+		if err := g.takeMailmap(ctx, git, row); err != nil {
 			return report, err
 		}
 	}

@@ -34,7 +34,7 @@ type Entry struct {
 	Input, Output, CacheRead, CacheWrite *Rate
 
 	// Source says where the book has it from: "models.dev catalogue, as of
-	// 2026-08-22". It is filled in by the book.
+	// 2026-08-22". The book fills in its own where it is empty.
 	Source string
 }
 
@@ -53,6 +53,7 @@ type Book struct {
 	layers []layer
 	// aliases map the key of a spelling to the spelling that is looked up.
 	aliases map[string]string
+	edition string
 }
 
 // layer holds the entries of one source by the key of their model, ascending
@@ -77,7 +78,7 @@ func New(source string, entries []Entry, aliases map[string]string) (*Book, erro
 		if err := e.check(); err != nil {
 			return nil, fmt.Errorf("making price book: entry %d (%.60q): %w", i+1, e.Model, err)
 		}
-		e.Source = source
+		e.Source = cmp.Or(e.Source, source)
 		own[key(e.Model)] = append(own[key(e.Model)], e)
 	}
 	if err := own.order(); err != nil {
@@ -176,8 +177,16 @@ func (b *Book) alias(from, to string) error {
 func (b *Book) With(own *Book) *Book {
 	aliases := maps.Clone(b.aliases)
 	maps.Copy(aliases, own.aliases)
-	return &Book{layers: slices.Concat(own.layers, b.layers), aliases: aliases}
+	return &Book{layers: slices.Concat(own.layers, b.layers), aliases: aliases, edition: b.edition}
 }
+
+// Edition names what a book that was read by Parse says: its date and a digest
+// of it, so that a later book has a greater edition. A book that overrides it has
+// the same. It is empty for a book of New.
+func (b *Book) Edition() string { return b.edition }
+
+// Aliases returns a copy of the aliases, by the form in which names are compared.
+func (b *Book) Aliases() map[string]string { return maps.Clone(b.aliases) }
 
 // Entry returns what the model, as a client spells it, cost at a moment. A zero
 // moment is answered by entries without bounds alone.
@@ -188,20 +197,33 @@ func (b *Book) With(own *Book) *Book {
 // without date costs. A model behind a local prefix ("ollama:", "lmstudio/")
 // costs nothing, unless the book has an entry by that full name.
 func (b *Book) Entry(model string, at time.Time) (Entry, bool) {
-	if len(model) > maxName {
-		return Entry{}, false
+	for _, e := range b.candidates(model) {
+		if e.holds(at) {
+			return *e, true
+		}
 	}
+	return Entry{}, false
+}
+
+// candidates are the entries that may tell what a model costs, the ones that
+// win first.
+func (b *Book) candidates(model string) []*Entry {
+	if len(model) > maxName {
+		return nil
+	}
+	var found []*Entry
 	spellings := b.spellings(model)
 	for _, l := range b.layers {
 		for _, spelling := range spellings {
 			for i := range l[spelling] {
-				if e := &l[spelling][i]; e.holds(at) {
-					return *e, true
-				}
+				found = append(found, &l[spelling][i])
 			}
 		}
 	}
-	return localEntry(model)
+	if local, ok := localEntry(model); ok {
+		found = append(found, &local)
+	}
+	return found
 }
 
 // Entries returns a copy of all entries, overrides first, each by name and time.

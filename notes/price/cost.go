@@ -30,11 +30,12 @@ var maxCost = new(big.Int).Exp(big.NewInt(10), big.NewInt(10+costDigits), nil)
 
 // Cost computes what the tokens of the model cost at a moment. It returns false
 // when the book has no price for the model then, when input or output tokens
-// are not known, when tokens of a kind without price were used, and when a count
-// is negative or the amount has more than 10 digits before the point. Clients
-// without a cache say nothing of it: silence there counts as none.
+// are not known, when no token at all was counted, when tokens of a kind without
+// price were used, and when a count is negative or the amount has more than 10
+// digits before the point. Clients without a cache say nothing of it: silence
+// there counts as none.
 func (b *Book) Cost(model string, at time.Time, tokens Tokens) (Cost, bool) {
-	if tokens.Input == nil || tokens.Output == nil {
+	if !tokens.counted() {
 		return Cost{}, false
 	}
 	entry, ok := b.Entry(model, at)
@@ -58,6 +59,20 @@ func (b *Book) Cost(model string, at time.Time, tokens Tokens) (Cost, bool) {
 		return Cost{}, false
 	}
 	return Cost{USD: decimal(sum.String(), costDigits), Entry: entry}, true
+}
+
+// counted reports whether somebody counted: a prompt that was answered used
+// tokens, and a client that writes 0 for all of them did not look.
+func (t *Tokens) counted() bool {
+	if t.Input == nil || t.Output == nil {
+		return false
+	}
+	for _, count := range []*int64{t.Input, t.Output, t.CacheRead, t.CacheWrite} {
+		if count != nil && *count != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // decimal puts the point into the digits of an integer, so many digits from the

@@ -2,6 +2,7 @@ package price
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -77,7 +78,20 @@ func Parse(data []byte) (*Book, error) {
 			return nil, fmt.Errorf("reading price book: entry %d (%.60q): %w", i+1, entries[i].Model, err)
 		}
 	}
-	return New(f.source(), entries, f.Aliases)
+	book, err := New(f.source(), entries, f.Aliases)
+	if err == nil {
+		book.edition = f.edition(data)
+	}
+	return book, err
+}
+
+// reading is the generation of the rules by which books are read and models are
+// found in them; a greater one makes another edition of every book.
+const reading = 1
+
+func (f *file) edition(data []byte) string {
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("%s %d %x", f.AsOf, reading, sum[:8])
 }
 
 func (f *file) source() string {
@@ -98,7 +112,7 @@ func readEntry(raw json.RawMessage) (Entry, error) {
 		name, text string
 		into       *time.Time
 	}{{"from", f.From, &e.From}, {"until", f.Until, &e.Until}} {
-		at, err := readTime(field.text)
+		at, err := ParseTime(field.text)
 		if err != nil {
 			return e, fmt.Errorf("%s: %w", field.name, err)
 		}
@@ -121,7 +135,9 @@ func readEntry(raw json.RawMessage) (Entry, error) {
 	return e, nil
 }
 
-func readTime(text string) (time.Time, error) {
+// ParseTime reads a moment as entries have it: a date like 2026-08-22, which is its
+// beginning in UTC, or an RFC 3339 time. Empty text is the zero time.
+func ParseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}

@@ -2,7 +2,9 @@ package price
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,7 +115,7 @@ func TestNotComputed(t *testing.T) {
 	}{
 		"all known":          {"gpt-5", Tokens{one, one, one, one}, "0.000011375"},
 		"silent cache":       {"gpt-5", Tokens{one, one, nil, nil}, "0.00001125"},
-		"nothing used":       {"gpt-5", Tokens{ptr(0), ptr(0), nil, nil}, "0"},
+		"nothing used":       {"gpt-5", Tokens{ptr(0), ptr(0), nil, nil}, ""},
 		"no input":           {"gpt-5", Tokens{nil, one, one, one}, ""},
 		"no output":          {"gpt-5", Tokens{one, nil, one, one}, ""},
 		"negative":           {"gpt-5", Tokens{ptr(-1), one, nil, nil}, ""},
@@ -295,4 +297,61 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("cost %q, %v", cost.USD, ok)
 		}
 	})
+}
+
+// TestPeriodsAreWhatEntryAnswers asks both of random books at every moment at
+// which something may change, and beside it.
+func TestPeriodsAreWhatEntryAnswers(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(9, 9))
+	models := []string{"m", "v/M", "m-2026-01-01", "m-latest", "ollama:m", "gpt-5", "other"}
+	for range 500 {
+		own, err := New("own", randomEntries(r, models), map[string]string{"other": models[r.IntN(len(models))]})
+		if err != nil {
+			continue
+		}
+		b := loaded(t).With(own)
+		for _, model := range models {
+			periods := b.Periods(model)
+			for day := range 40 {
+				at := summer.AddDate(0, 0, day-20)
+				want, ok := b.Entry(model, at)
+				i := slices.IndexFunc(periods, func(p Period) bool {
+					return !at.Before(p.From) && (p.Until.IsZero() || at.Before(p.Until))
+				})
+				if ok != (i >= 0) || ok && !cmp.Equal(want, periods[i].Entry) {
+					t.Fatalf("%s at %s: %+v %v; periods %+v", model, at, want, ok, periods)
+				}
+			}
+			for i := 1; i < len(periods); i++ {
+				if periods[i].From.Before(periods[i-1].Until) || periods[i-1].Until.IsZero() {
+					t.Fatalf("%s: periods %+v", model, periods)
+				}
+			}
+		}
+	}
+}
+
+func randomEntries(r *rand.Rand, models []string) []Entry {
+	var entries []Entry
+	for range 1 + r.IntN(4) {
+		rate := Rate(r.IntN(5))
+		e := Entry{Model: models[r.IntN(len(models))], Input: &rate}
+		if r.IntN(3) > 0 {
+			e.From = summer.AddDate(0, 0, r.IntN(30)-15)
+		}
+		if r.IntN(3) > 0 {
+			e.Until = summer.AddDate(0, 0, r.IntN(30)-10)
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+func TestEditionsTellBooksApart(t *testing.T) {
+	t.Parallel()
+	a, b := parsed(t, `{"as_of": "2026-01-01", "entries": []}`), parsed(t, `{"as_of": "2026-01-02", "entries": []}`)
+	if a.Edition() >= b.Edition() || a.With(b).Edition() != a.Edition() {
+		t.Errorf("editions %q and %q", a.Edition(), b.Edition())
+	}
 }

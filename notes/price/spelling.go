@@ -29,6 +29,10 @@ var (
 	separators    = strings.NewReplacer(".", "-", "_", "-", " ", "-", "@", "-")
 )
 
+// Key is the form in which models' names are compared: two with the same key are
+// one name in a book.
+func Key(name string) string { return key(name) }
+
 // key is the form in which names are compared: without case, surrounding
 // blanks and quotes, and with hyphens for dots, underscores, blanks and @.
 func key(name string) string {
