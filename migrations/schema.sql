@@ -26,6 +26,50 @@ CREATE TYPE public.rollup_delta AS (
 	cache_creation_tokens numeric
 );
 
+CREATE TYPE public.session_key AS (
+	org_id uuid,
+	provider text,
+	session_id text
+);
+
+CREATE FUNCTION public.is_bot(org uuid, name text, email text, builtin boolean) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce((SELECT bool_and(r.bot) FROM bot_rules r
+                     WHERE r.org_id = org AND (lower(name) LIKE r.liked OR lower(email) LIKE r.liked)), builtin)
+$$;
+
+CREATE FUNCTION public.person_of(org uuid, address text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce((SELECT i.person FROM identities i WHERE i.org_id = org AND i.email = lower(address)), lower(address))
+$$;
+
+CREATE FUNCTION public.prompt_sessions_sum(touched public.session_key[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO prompt_sessions AS s
+    SELECT p.org_id, session_id_of(p.provider, p.session_id), p.provider, p.session_id, min(p.timestamp), max(p.timestamp), count(*),
+           sum(p.receipts), bool_or(p.current), coalesce(array_agg(DISTINCT lower(p.user_email)) FILTER (WHERE p.user_email <> ''), '{}'), array_agg(DISTINCT p.model),
+           array_agg(DISTINCT p.repo_id), sum(p.cost_usd), sum(p.input_tokens), sum(p.output_tokens), sum(p.cache_read_tokens),
+           sum(p.cache_creation_tokens)
+    FROM (SELECT DISTINCT t.* FROM unnest(touched) t) t
+    JOIN prompts p ON p.org_id = t.org_id AND p.provider = t.provider AND p.session_id = t.session_id
+    GROUP BY 1, 3, 4
+    -- One order for all writers, so that two of them cannot wait for each other.
+    ORDER BY 1, 2
+    ON CONFLICT (org_id, id) DO UPDATE
+    SET (first_at, last_at, prompts, receipts, current, users, models, repos, cost_usd, input_tokens, output_tokens,
+         cache_read_tokens, cache_creation_tokens)
+      = (excluded.first_at, excluded.last_at, excluded.prompts, excluded.receipts, excluded.current, excluded.users, excluded.models,
+         excluded.repos, excluded.cost_usd, excluded.input_tokens, excluded.output_tokens, excluded.cache_read_tokens,
+         excluded.cache_creation_tokens)
+    WHERE s IS DISTINCT FROM excluded;
+    DELETE FROM prompt_sessions s USING unnest(touched) t
+    WHERE s.org_id = t.org_id AND s.id = session_id_of(t.provider, t.session_id)
+      AND NOT EXISTS (SELECT FROM prompts p WHERE p.org_id = t.org_id AND p.provider = t.provider AND p.session_id = t.session_id);
+$$;
+
 CREATE FUNCTION public.prompts_pushed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -59,6 +103,25 @@ BEGIN
                                   FROM old_rows GROUP BY org_id, repo_id, day, user_email, provider, model, source);
     END IF;
     PERFORM rollup_apply(deltas);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.prompts_sessions() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    touched session_key[] := '{}';
+BEGIN
+    -- A branch may only name the transition tables that its operation has.
+    IF TG_OP <> 'DELETE' THEN
+        touched := ARRAY(SELECT DISTINCT ROW(org_id, provider, session_id)::session_key FROM new_rows
+                         WHERE session_id NOT IN ('', 'unknown'));
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        touched := touched || ARRAY(SELECT DISTINCT ROW(org_id, provider, session_id)::session_key FROM old_rows
+                                    WHERE session_id NOT IN ('', 'unknown'));
+    END IF;
+    PERFORM prompt_sessions_sum(touched);
     RETURN NULL;
 END $$;
 
@@ -251,6 +314,30 @@ CREATE FUNCTION public.rollup_sums(deltas public.rollup_delta[], grain text) RET
         OR sum(d.cache_read_tokens) <> 0 OR sum(d.cache_creation_tokens) <> 0
 $$;
 
+CREATE FUNCTION public.session_id_of(provider text, session_id text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT md5(length(provider) || ':' || provider || session_id)::uuid
+$$;
+
+CREATE FUNCTION public.token_cost(input bigint, output bigint, cache_read bigint, cache_creation bigint, input_rate bigint, output_rate bigint, cache_read_rate bigint, cache_creation_rate bigint) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE
+        WHEN input IS NULL OR output IS NULL OR least(input, output, cache_read, cache_creation) < 0
+          OR greatest(input, output, cache_read, cache_creation) = 0
+          OR input > 0 AND input_rate IS NULL OR output > 0 AND output_rate IS NULL
+          OR cache_read > 0 AND cache_read_rate IS NULL OR cache_creation > 0 AND cache_creation_rate IS NULL
+          OR input::numeric * coalesce(input_rate, 0) + output::numeric * coalesce(output_rate, 0)
+             + coalesce(cache_read, 0)::numeric * coalesce(cache_read_rate, 0)
+             + coalesce(cache_creation, 0)::numeric * coalesce(cache_creation_rate, 0) >= 10000000000000000000000
+        THEN NULL
+        ELSE trim_scale((input::numeric * coalesce(input_rate, 0) + output::numeric * coalesce(output_rate, 0)
+                         + coalesce(cache_read, 0)::numeric * coalesce(cache_read_rate, 0)
+                         + coalesce(cache_creation, 0)::numeric * coalesce(cache_creation_rate, 0)) * 0.000000000001)
+    END
+$$;
+
 CREATE TABLE public.account_links (
     id uuid NOT NULL,
     org_id uuid NOT NULL,
@@ -321,12 +408,31 @@ ALTER TABLE public.audit_log ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.bot_rules (
+    org_id uuid NOT NULL,
+    pattern text NOT NULL,
+    liked text NOT NULL,
+    bot boolean NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bot_rules_pattern_check CHECK (((pattern = lower(pattern)) AND (pattern <> ''::text)))
+);
+
+CREATE TABLE public.bots_due (
+    org_id uuid NOT NULL
+);
+
 CREATE TABLE public.branch_refs (
     org_id uuid NOT NULL,
     repo_id uuid NOT NULL,
     ref text NOT NULL,
     tip text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.claims_due (
+    org_id uuid NOT NULL,
+    receipt_id text NOT NULL
 );
 
 CREATE TABLE public.commit_statuses (
@@ -360,7 +466,8 @@ CREATE TABLE public.commits (
     committed_at timestamp with time zone NOT NULL,
     subject text NOT NULL,
     agents jsonb,
-    bot boolean NOT NULL
+    bot boolean NOT NULL,
+    co_authors text[]
 );
 
 CREATE TABLE public.decision_events (
@@ -476,11 +583,47 @@ CREATE TABLE public.holds (
     reason text DEFAULT ''::text NOT NULL
 );
 
+CREATE TABLE public.identities (
+    org_id uuid NOT NULL,
+    email text NOT NULL,
+    person text NOT NULL,
+    source text NOT NULL,
+    CONSTRAINT identities_check CHECK ((person <> email)),
+    CONSTRAINT identities_source_check CHECK ((source = ANY (ARRAY['rule'::text, 'mailmap'::text])))
+);
+
+CREATE TABLE public.identity_rules (
+    org_id uuid NOT NULL,
+    email text NOT NULL,
+    person text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_rules_email_check CHECK (((email = lower(email)) AND (email <> ''::text))),
+    CONSTRAINT identity_rules_person_check CHECK (((person = lower(person)) AND (person <> ''::text)))
+);
+
 CREATE TABLE public.login_failures (
     subject bytea NOT NULL,
     failures integer NOT NULL,
     failed_at timestamp with time zone NOT NULL,
     locked_until timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.mailmap_addresses (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    email text NOT NULL,
+    person text NOT NULL,
+    CONSTRAINT mailmap_addresses_email_check CHECK ((email = lower(email))),
+    CONSTRAINT mailmap_addresses_person_check CHECK ((person = lower(person)))
+);
+
+CREATE TABLE public.mailmaps (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    blob text NOT NULL,
+    addresses integer NOT NULL,
+    read_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.note_archives (
@@ -554,6 +697,7 @@ CREATE TABLE public.orgs (
     store_conversations boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     policy_revision bigint DEFAULT 0 NOT NULL,
+    price_revision bigint DEFAULT 0 NOT NULL,
     title text DEFAULT ''::text NOT NULL,
     CONSTRAINT orgs_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text))
 );
@@ -585,6 +729,87 @@ CREATE TABLE public.policy_versions (
     change text NOT NULL,
     author text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.price_aliases (
+    org_id uuid NOT NULL,
+    alias text NOT NULL,
+    model text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.price_due (
+    org_id uuid NOT NULL,
+    model text NOT NULL,
+    before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    before_id text DEFAULT ''::text NOT NULL,
+    looked bigint DEFAULT 0 NOT NULL,
+    changed bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.price_entries (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    model text NOT NULL,
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    input_rate bigint,
+    output_rate bigint,
+    cache_read_rate bigint,
+    cache_creation_rate bigint,
+    source text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.price_models (
+    org_id uuid NOT NULL,
+    model text NOT NULL,
+    revision bigint NOT NULL,
+    edition text NOT NULL
+);
+
+CREATE TABLE public.price_periods (
+    org_id uuid NOT NULL,
+    model text NOT NULL,
+    first timestamp with time zone NOT NULL,
+    past timestamp with time zone NOT NULL,
+    price_id uuid NOT NULL,
+    CONSTRAINT price_periods_check CHECK ((past > first))
+);
+
+CREATE TABLE public.prices (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    model text NOT NULL,
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    input_rate bigint,
+    output_rate bigint,
+    cache_read_rate bigint,
+    cache_creation_rate bigint,
+    source text NOT NULL
+);
+
+CREATE TABLE public.prompt_sessions (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider text NOT NULL,
+    session_id text NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    prompts bigint NOT NULL,
+    receipts bigint NOT NULL,
+    current boolean NOT NULL,
+    users text[] NOT NULL,
+    models text[] NOT NULL,
+    repos uuid[] NOT NULL,
+    cost_usd numeric,
+    input_tokens numeric,
+    output_tokens numeric,
+    cache_read_tokens numeric,
+    cache_creation_tokens numeric
 );
 
 CREATE TABLE public.prompts (
@@ -755,6 +980,7 @@ CREATE TABLE public.receipts (
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     synced_at timestamp with time zone DEFAULT now() NOT NULL,
     path_keys integer[] DEFAULT '{}'::integer[] NOT NULL,
+    price_id uuid,
     CONSTRAINT receipts_cost_basis_check CHECK ((cost_basis = ANY (ARRAY['reported'::text, 'computed'::text, 'none'::text]))),
     CONSTRAINT receipts_source_check CHECK ((source = ANY (ARRAY['blameprompt'::text, 'git-ai'::text, 'api'::text]))),
     CONSTRAINT receipts_timestamp_basis_check CHECK ((timestamp_basis = ANY (ARRAY['client'::text, 'note'::text, 'received'::text])))
@@ -960,8 +1186,17 @@ ALTER TABLE ONLY public.attestations
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (org_id, seq);
 
+ALTER TABLE ONLY public.bot_rules
+    ADD CONSTRAINT bot_rules_pkey PRIMARY KEY (org_id, pattern);
+
+ALTER TABLE ONLY public.bots_due
+    ADD CONSTRAINT bots_due_pkey PRIMARY KEY (org_id);
+
 ALTER TABLE ONLY public.branch_refs
     ADD CONSTRAINT branch_refs_pkey PRIMARY KEY (org_id, repo_id, ref);
+
+ALTER TABLE ONLY public.claims_due
+    ADD CONSTRAINT claims_due_pkey PRIMARY KEY (org_id, receipt_id);
 
 ALTER TABLE ONLY public.commit_statuses
     ADD CONSTRAINT commit_statuses_pkey PRIMARY KEY (org_id, repo_id, commit);
@@ -990,8 +1225,20 @@ ALTER TABLE ONLY public.grants
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (org_id, id);
 
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (org_id, email);
+
+ALTER TABLE ONLY public.identity_rules
+    ADD CONSTRAINT identity_rules_pkey PRIMARY KEY (org_id, email);
+
 ALTER TABLE ONLY public.login_failures
     ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
+
+ALTER TABLE ONLY public.mailmap_addresses
+    ADD CONSTRAINT mailmap_addresses_pkey PRIMARY KEY (org_id, repo_id, email);
+
+ALTER TABLE ONLY public.mailmaps
+    ADD CONSTRAINT mailmaps_pkey PRIMARY KEY (org_id, repo_id);
 
 ALTER TABLE ONLY public.note_archives
     ADD CONSTRAINT note_archives_pkey PRIMARY KEY (org_id, repo_id, ref, tip);
@@ -1022,6 +1269,27 @@ ALTER TABLE ONLY public.policies
 
 ALTER TABLE ONLY public.policy_versions
     ADD CONSTRAINT policy_versions_pkey PRIMARY KEY (org_id, policy_id, version);
+
+ALTER TABLE ONLY public.price_aliases
+    ADD CONSTRAINT price_aliases_pkey PRIMARY KEY (org_id, alias);
+
+ALTER TABLE ONLY public.price_due
+    ADD CONSTRAINT price_due_pkey PRIMARY KEY (org_id, model);
+
+ALTER TABLE ONLY public.price_entries
+    ADD CONSTRAINT price_entries_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.price_models
+    ADD CONSTRAINT price_models_pkey PRIMARY KEY (org_id, model);
+
+ALTER TABLE ONLY public.price_periods
+    ADD CONSTRAINT price_periods_pkey PRIMARY KEY (org_id, model, first);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.prompt_sessions
+    ADD CONSTRAINT prompt_sessions_pkey PRIMARY KEY (org_id, id);
 
 ALTER TABLE ONLY public.prompts
     ADD CONSTRAINT prompts_pkey PRIMARY KEY (org_id, prompt_id);
@@ -1134,11 +1402,17 @@ CREATE UNIQUE INDEX holds_active ON public.holds USING btree (org_id, repo_id, r
 
 CREATE INDEX holds_decision ON public.holds USING btree (org_id, decision_id);
 
+CREATE INDEX identities_person ON public.identities USING btree (org_id, person);
+
 CREATE INDEX login_failures_age ON public.login_failures USING btree (failed_at);
 
 CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
 
 CREATE UNIQUE INDEX policies_name ON public.policies USING btree (org_id, name) WHERE (removed_at IS NULL);
+
+CREATE INDEX prompt_sessions_time ON public.prompt_sessions USING btree (org_id, last_at DESC, id DESC);
+
+CREATE INDEX prompt_sessions_users ON public.prompt_sessions USING gin (org_id, users);
 
 CREATE INDEX prompts_session ON public.prompts USING btree (org_id, provider, session_id);
 
@@ -1216,6 +1490,12 @@ CREATE TRIGGER prompts_rollup_insert AFTER INSERT ON public.prompts REFERENCING 
 
 CREATE TRIGGER prompts_rollup_update AFTER UPDATE ON public.prompts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_rollup();
 
+CREATE TRIGGER prompts_sessions_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_sessions();
+
+CREATE TRIGGER prompts_sessions_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_sessions();
+
+CREATE TRIGGER prompts_sessions_update AFTER UPDATE ON public.prompts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_sessions();
+
 CREATE TRIGGER pushed_commits_sum_delete AFTER DELETE ON public.pushed_commits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.pushed_commits_sum();
 
 CREATE TRIGGER pushed_commits_sum_insert AFTER INSERT ON public.pushed_commits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.pushed_commits_sum();
@@ -1247,11 +1527,20 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.bot_rules
+    ADD CONSTRAINT bot_rules_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.bots_due
+    ADD CONSTRAINT bots_due_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.forge_connections
     ADD CONSTRAINT forge_connections_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.identity_rules
+    ADD CONSTRAINT identity_rules_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
@@ -1264,6 +1553,12 @@ ALTER TABLE ONLY public.policies
 
 ALTER TABLE ONLY public.policy_versions
     ADD CONSTRAINT policy_versions_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES public.policies(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.price_aliases
+    ADD CONSTRAINT price_aliases_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.price_entries
+    ADD CONSTRAINT price_entries_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.forge_connections(id);
