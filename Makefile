@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-cli fuzz e2e load build install clean
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-cli fuzz e2e load build dist install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -81,8 +81,20 @@ build: ## build every program into bin
 	@mkdir -p bin
 	$(BUILD) -o bin/ ./cmd/...
 
+# The same commit makes the same bytes: nothing of the machine, the time or the
+# owner of files is in it. The hash stands beside it.
+DIST = blamepromptd-$(VERSION)-$(shell go env GOOS)-$(shell go env GOARCH)
+
+dist: build ## pack programs, pages and install.sh as they are released, into dist
+	@rm -rf dist/$(DIST) && mkdir -p dist/$(DIST)/docs
+	@cp -R bin install.sh LICENSE CHANGELOG.md README.md dist/$(DIST)/ && cp -R docs/man dist/$(DIST)/docs/
+	@tar --sort=name --mtime=@$(shell git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+		-C dist -cf - $(DIST) | gzip -9n >dist/$(DIST).tar.gz
+	@rm -rf dist/$(DIST)
+	@cd dist && sha256sum $(DIST).tar.gz >$(DIST).tar.gz.sha256 && cat $(DIST).tar.gz.sha256
+
 install: build ## install the programs into PREFIX/bin
 	./install.sh
 
 clean: ## remove what was built; data stays
-	rm -rf bin coverage.out
+	rm -rf bin dist coverage.out

@@ -74,7 +74,7 @@ var hookProgram = sync.OnceValues(func() (string, error) {
 //	until REGEXP exec ARG ...
 //	              runs a program until its output matches
 //
-// and $PUSH, the shell script testdata/push.sh.
+// and $PUSH, the shell script testdata/push.sh, and $INSTALL, install.sh.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	program, err := hookProgram()
@@ -85,10 +85,15 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	install, err := filepath.Abs("../../install.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
 	params := daemontest.Params(t, "testdata/script")
 	setup := params.Setup
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("PUSH", push)
+		env.Setenv("INSTALL", install)
 		env.Setenv("PATH", filepath.Dir(program)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setup(env)
 	}

@@ -284,7 +284,7 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, socket *hookSoc
 		group.Go(func() error { return d.gateway.Serve(ssh) })
 	}
 	group.Go(func() error {
-		<-ctx.Done()
+		supervised(ctx, "http://"+d.cfg.HTTPAddr+"/healthz", d.log)
 		return d.stop()
 	})
 	return group.Wait()

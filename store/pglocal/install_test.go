@@ -22,7 +22,7 @@ type installer struct {
 func newInstaller(t *testing.T) installer {
 	t.Helper()
 	in := installer{path: t.TempDir(), dest: t.TempDir()}
-	for _, tool := range []string{"awk", "basename", "cat", "chmod", "dirname", "env", "install", "mkdir", "readlink", "rm", "rmdir", "sed", "sh"} {
+	for _, tool := range []string{"awk", "basename", "cat", "chmod", "dirname", "env", "install", "mkdir", "mv", "readlink", "rm", "rmdir", "sed", "sh"} {
 		real, err := exec.LookPath(tool)
 		if err != nil {
 			t.Fatal(err)
