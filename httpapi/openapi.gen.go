@@ -972,6 +972,11 @@ type DecisionEventState string
 // EvaluatedPush What `blameprompt-hook` would send of the push; see `judgePush`.
 type EvaluatedPush = json.RawMessage
 
+// ExcludedPaths Globs of paths whose lines do not count, read as in gitignore(5): `*` and `?` do not cross a slash, `**/` does;
+// what lies below a match is matched too; `!` in front makes paths count again; the last glob that matches decides.
+// In a change they take the place of all before.
+type ExcludedPaths = []string
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Field A parameter or header by name, or a path into the body such as `scopes[1]`.
@@ -1797,6 +1802,11 @@ type Repo struct {
 	CreatedAt     time.Time `json:"created_at"`
 	DefaultBranch string    `json:"default_branch"`
 
+	// ExcludedPaths Globs of paths whose lines do not count, read as in gitignore(5): `*` and `?` do not cross a slash, `**/` does;
+	// what lies below a match is matched too; `!` in front makes paths count again; the last glob that matches decides.
+	// In a change they take the place of all before.
+	ExcludedPaths ExcludedPaths `json:"excluded_paths"`
+
 	// ForwardNotes Whether merged notes are sent to the remote of a forwarding repository.
 	ForwardNotes ForwardNotes `json:"forward_notes"`
 
@@ -1832,6 +1842,11 @@ type RepoMode string
 
 // RepoSettings defines model for RepoSettings.
 type RepoSettings struct {
+	// ExcludedPaths Globs of paths whose lines do not count, read as in gitignore(5): `*` and `?` do not cross a slash, `**/` does;
+	// what lies below a match is matched too; `!` in front makes paths count again; the last glob that matches decides.
+	// In a change they take the place of all before.
+	ExcludedPaths *ExcludedPaths `json:"excluded_paths,omitempty"`
+
 	// ForwardNotes Whether merged notes are sent to the remote of a forwarding repository.
 	ForwardNotes *ForwardNotes `json:"forward_notes,omitempty"`
 

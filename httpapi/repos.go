@@ -121,6 +121,9 @@ func (s *server) UpdateRepo(ctx context.Context, in UpdateRepoRequestObject) (Up
 		change.Gateway = store.Gateway(*in.Body.Gateway)
 	}
 	change.ForwardNotes = in.Body.ForwardNotes
+	if in.Body.ExcludedPaths != nil {
+		change.ExcludedPaths = append([]string{}, *in.Body.ExcludedPaths...)
+	}
 	if row, err = s.cfg.DB.UpdateRepo(ctx, by, row.ID, change); err != nil {
 		return nil, err
 	}
@@ -184,7 +187,7 @@ func repoOf(r store.Repo, status store.RepoStatus) Repo {
 	return Repo{Id: r.ID, Name: r.Name, Url: r.RemoteURL, NotesRefs: r.NotesRefs, NotesOnly: !r.FetchHeads,
 		DefaultBranch: r.DefaultBranch, ObjectFormat: RepoObjectFormat(r.ObjectFormat), Mode: RepoMode(r.Mode),
 		ReceiptMode: ReceiptMode(r.ReceiptMode), GraceSeconds: r.GraceSeconds,
-		Gateway: GatewayMode(r.Gateway), ForwardNotes: r.ForwardNotes, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
+		Gateway: GatewayMode(r.Gateway), ForwardNotes: r.ForwardNotes, ExcludedPaths: r.ExcludedPaths, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
 		Status: RepoStatus{FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt, FetchFailures: r.FetchFailures,
 			FetchError: r.FetchError, Receipts: status.Receipts, ReceiptsCurrent: status.ReceiptsCurrent,
 			Findings: status.Findings, Tips: each(status.Tips, func(t store.Tip) RefTip {

@@ -59,6 +59,7 @@ func (in *Intake) Merge(ctx context.Context, opt MergeOptions, reread Reread) er
 		statement{"adding attestations", sqlAttestations, nil},
 		statement{"adding findings", sqlFindings, nil},
 		statement{"settling findings", sqlSettled, nil},
+		statement{"demanding the lines of commits", sqlDemandLines, nil},
 	)
 	if err != nil {
 		return err
@@ -303,6 +304,11 @@ const sqlSettled = `
 	DELETE FROM findings f USING stage_bodies b
 	WHERE f.org_id = @org AND f.repo_id = @repo AND f.ref = @ref AND f.commit = b.commit AND f.blob = b.blob
 	  AND f.code = '` + CodeMissing + `'`
+
+// What notes say of a commit has changed; the receipts that changed with them are
+// demanded by triggers.
+const sqlDemandLines = `
+	INSERT INTO line_demands (org_id, repo_id, commit) SELECT @org::uuid, @repo::uuid, commit FROM stage_state`
 
 // The body that a receipt is taken from: git before API, current before
 // superseded, later before earlier, and then any fixed order.

@@ -106,7 +106,8 @@ func (in *Intake) post(ctx context.Context, bodies []Body) error {
 	err := in.run(ctx,
 		statement{"adding links", sqlPostLinks, nil},
 		statement{"finding touched receipts", sqlTouched, nil},
-		statement{"adding findings", sqlFindings, nil})
+		statement{"adding findings", sqlFindings, nil},
+		statement{"demanding the lines of commits", sqlDemandPostedLines, nil})
 	if err != nil {
 		return err
 	}
@@ -119,6 +120,9 @@ const sqlPostLinks = `
 	SELECT @org::uuid, l.receipt_id, @repo::uuid, @ref::text, l.commit, l.blob, l.position, l.content_hash, now(), now(), '', true
 	FROM stage_links l ORDER BY l.receipt_id
 	ON CONFLICT DO NOTHING`
+
+const sqlDemandPostedLines = `
+	INSERT INTO line_demands (org_id, repo_id, commit) SELECT DISTINCT @org::uuid, @repo::uuid, commit FROM stage_links`
 
 // Upload is one note that came through the HTTP notes backend.
 type Upload struct {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/blameprompt/enterprise/notes/lines"
 	"github.com/blameprompt/enterprise/policy/access"
 )
 
@@ -23,7 +24,7 @@ const (
 	ReceiptsSamePush = "same-push"
 )
 
-// RepoSettings change how pushes to a repository are judged and served; nil and
+// RepoSettings change how a repository is judged, served and counted; nil and
 // "" keep what is there.
 type RepoSettings struct {
 	Mode         string
@@ -31,6 +32,15 @@ type RepoSettings struct {
 	Grace        *time.Duration
 	Gateway      Gateway
 	ForwardNotes *bool
+	// ExcludedPaths are all globs of paths whose lines do not count, in their
+	// order; empty and not nil for none.
+	ExcludedPaths []string
+}
+
+// Empty reports whether nothing is to be changed.
+func (in *RepoSettings) Empty() bool {
+	return in.Mode == "" && in.ReceiptMode == "" && in.Grace == nil && in.Gateway == "" && in.ForwardNotes == nil &&
+		in.ExcludedPaths == nil
 }
 
 // MaxGrace is the longest time for which receipts may be late.
@@ -52,8 +62,9 @@ func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID,
 		repo, err = collectOne[Repo](ctx, tx, "changing repository "+id.String(), `
 			UPDATE repos SET mode = coalesce(nullif($3, ''), mode), receipt_mode = coalesce(nullif($4, ''), receipt_mode),
 				grace_seconds = coalesce($5, grace_seconds), gateway = coalesce(nullif($6, ''), gateway),
-				forward_notes = coalesce($7, forward_notes)
-			WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, by.Org, id, in.Mode, in.ReceiptMode, grace, in.Gateway, in.ForwardNotes)
+				forward_notes = coalesce($7, forward_notes), excluded_paths = coalesce($8, excluded_paths)
+			WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, by.Org, id, in.Mode, in.ReceiptMode, grace, in.Gateway, in.ForwardNotes,
+			in.ExcludedPaths)
 		if err != nil {
 			return err
 		}
@@ -62,12 +73,16 @@ func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID,
 		}
 		return tx.Audit(ctx, by, "repo.update", repo.Name, map[string]any{
 			"mode": repo.Mode, "receipt_mode": repo.ReceiptMode, "grace_seconds": repo.GraceSeconds,
-			"gateway": repo.Gateway, "forward_notes": repo.ForwardNotes})
+			"gateway": repo.Gateway, "forward_notes": repo.ForwardNotes,
+			"excluded_paths": repo.ExcludedPaths})
 	})
 	return repo, err
 }
 
 func (in RepoSettings) check() error {
+	if err := checkGlobs(in.ExcludedPaths); err != nil {
+		return err
+	}
 	switch {
 	case in.Mode != "" && in.Mode != ModeAdvisory && in.Mode != ModeEnforcing:
 		return &InvalidError{"mode", "use advisory or enforcing"}
@@ -77,6 +92,18 @@ func (in RepoSettings) check() error {
 		return &InvalidError{"grace", "use whole seconds from 0 to 168h"}
 	case in.Gateway != "" && !in.Gateway.known():
 		return &InvalidError{"gateway", "use off, hosted or forwarding"}
+	}
+	return nil
+}
+
+func checkGlobs(globs []string) error {
+	for _, glob := range globs {
+		if clean(glob) != glob {
+			return &InvalidError{"excluded_paths", "use UTF-8 without U+0000"}
+		}
+	}
+	if _, err := lines.NewExcluder(globs); err != nil {
+		return &InvalidError{"excluded_paths", err.Error()}
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,6 +31,7 @@ type repoShown struct {
 	// Gateway is off, hosted or forwarding.
 	Gateway         string     `json:"gateway"`
 	ForwardNotes    bool       `json:"forward_notes"`
+	ExcludedPaths   []string   `json:"excluded_paths"`
 	Receipts        int64      `json:"receipts"`
 	ReceiptsCurrent int64      `json:"receipts_current"`
 	Findings        int64      `json:"findings"`
@@ -52,7 +55,7 @@ func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 	shown := repoShown{
 		ID: r.ID.String(), Name: r.Name, RemoteURL: r.RemoteURL, NotesRefs: r.NotesRefs, DefaultBranch: r.DefaultBranch,
 		Mode: r.Mode, ReceiptMode: r.ReceiptMode, GraceSeconds: r.GraceSeconds, Gateway: string(r.Gateway), ForwardNotes: r.ForwardNotes,
-		Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
+		ExcludedPaths: r.ExcludedPaths, Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
 		CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt, FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt,
 		FetchFailures: r.FetchFailures, FetchError: r.FetchError,
 	}
@@ -64,7 +67,7 @@ func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 
 func newRepo(a *app) *cobra.Command {
 	return group("repo", "Repositories",
-		newRepoAdd(a), newRepoCreate(a), newRepoList(a), newRepoSync(a), newRepoSet(a), newRepoRemove(a), newRepoStatus(a))
+		newRepoAdd(a), newRepoCreate(a), newRepoList(a), newRepoSync(a), newRepoLines(a), newRepoSet(a), newRepoRemove(a), newRepoStatus(a))
 }
 
 // repoAdd is what "repo add" is given.
@@ -274,6 +277,7 @@ func (a *app) printStatus(ctx context.Context, s *session, by access.Principal, 
 		{"Mode", r.Mode},
 		{"Gateway", gatewayOf(r)},
 		{"Receipts due", receiptsDue(r)},
+		{"Excluded paths", strings.Join(r.ExcludedPaths, ", ")},
 		{"Receipts", fmt.Sprintf("%d, of which %d current", shown.Receipts, shown.ReceiptsCurrent)},
 		{"Findings", strconv.FormatInt(shown.Findings, 10)},
 	}
@@ -305,11 +309,13 @@ func newRepoSet(a *app) *cobra.Command {
 	var grace time.Duration
 	var gateway string
 	var forwardNotes bool
+	var exclude []string
 	cmd := &cobra.Command{
 		Use:   "set NAME",
-		Short: "Change how pushes to a repository are judged and served",
-		Long: "Change how pushes to a repository are judged and served; what is not given stays. Hook files hold the mode\n" +
-			"too: \"blamepromptd hooks install\" writes it there anew.",
+		Short: "Change how a repository is judged, served and counted",
+		Long: "Change how a repository is judged, served and counted; what is not given stays. Hook files hold the mode\n" +
+			"too: \"blamepromptd hooks install\" writes it there anew. Globs of excluded paths read as in gitignore(5); those\n" +
+			"given take the place of all before, and a single empty one takes them away.",
 		Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("grace") {
@@ -318,8 +324,11 @@ func newRepoSet(a *app) *cobra.Command {
 			if cmd.Flags().Changed("forward-notes") {
 				in.ForwardNotes = &forwardNotes
 			}
-			if in.Gateway = store.Gateway(gateway); in == (store.RepoSettings{}) {
-				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts, --grace, --gateway or --forward-notes")}
+			if cmd.Flags().Changed("exclude") {
+				in.ExcludedPaths = slices.DeleteFunc(exclude, func(glob string) bool { return glob == "" })
+			}
+			if in.Gateway = store.Gateway(gateway); in.Empty() {
+				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts, --grace, --gateway, --forward-notes or --exclude")}
 			}
 			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, by access.Principal, repo store.Repo) error {
 				repo, err := s.db.UpdateRepo(ctx, by, repo.ID, in)
@@ -336,6 +345,7 @@ func newRepoSet(a *app) *cobra.Command {
 	flags.DurationVar(&grace, "grace", 0, "How long deferred receipts may come after their push, such as 15m")
 	flags.StringVar(&gateway, "gateway", "", "How the SSH gateway serves it: off, hosted (kept here) or forwarding (sent on to the remote)")
 	flags.BoolVar(&forwardNotes, "forward-notes", true, "Send merged notes on to the remote too")
+	flags.StringArrayVar(&exclude, "exclude", nil, "Glob of paths whose lines do not count; may be given several times")
 	return cmd
 }
 

@@ -27,9 +27,13 @@ func (a *app) syncRepo(ctx context.Context, s *session, repo store.Repo, noWait 
 	case noWait:
 		err = demandSync(ctx, s, repo)
 	case s.daemon:
-		err = watchSync(ctx, s, repo, bar)
+		if err = watchSync(ctx, s, repo, bar); err == nil {
+			err = watchLines(ctx, s, repo, bar)
+		}
 	default:
-		err = syncHere(ctx, s, repo, bar)
+		if err = syncHere(ctx, s, repo, bar); err == nil {
+			err = classifyHere(ctx, s, repo, bar)
+		}
 	}
 	bar.end()
 	if err != nil {

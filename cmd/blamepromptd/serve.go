@@ -22,6 +22,7 @@ import (
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/ingest"
+	"github.com/blameprompt/enterprise/notes/lines/added"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
 	"github.com/blameprompt/enterprise/ui"
@@ -165,13 +166,18 @@ const (
 	// peopleEvery is the pause between two looks for receipts whose user is to be
 	// compared with their commits.
 	peopleEvery = 30 * time.Second
+	// linesEvery is the pause between two looks for lines to classify that no
+	// fetch spoke of: a setting changed, or receipts were posted.
+	linesEvery   = 15 * time.Second
+	linesTimeout = 6 * time.Hour
 )
 
 // newDaemon wires the parts. What runs in the background, and how often, is
 // this list and nothing else: fetches by demand, the sweep that demands fetches
 // of what no event spoke of, decisions that have waited long enough, statuses
 // that forges are to be told, new repositories of connections, costs that a change
-// of prices makes wrong, and who the people are that prompted and committed.
+// of prices makes wrong, who the people are that prompted and committed, and lines
+// whose class may have changed.
 func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
 	repos := newGatewayRepos(cfg, db, logger)
 	ingester := newIngester(cfg, db, repos, logger)
@@ -190,8 +196,8 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	})
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
-		Fetch:       fetchJob(ingester, enforcer, logger),
-		Tasks:       tasks(cfg, db, enforcer, connector),
+		Fetch:       fetchJob(db, ingester, enforcer, demands, logger),
+		Tasks:       tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger)),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -232,11 +238,12 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 }
 
 // tasks are what is done regularly beside fetches.
-func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *connect.Connector) []queue.Task {
+func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *connect.Connector, keeper *added.Keeper) []queue.Task {
 	return []queue.Task{
 		{Name: "decisions", Every: dueEvery, Work: enforcer.Due},
 		{Name: connect.StatusTask, Every: statusEvery, Timeout: statusTimeout, Work: connector.PostStatuses},
 		{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
+		{Name: added.Task, Every: linesEvery, Timeout: linesTimeout, Work: keeper.Work},
 		{Name: httpapi.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
 		{Name: httpapi.PeopleTask, Every: peopleEvery, Timeout: pricesTimeout, Work: peopleWork(db)},
 	}
@@ -253,14 +260,18 @@ func peopleWork(db *store.DB) func(context.Context) error {
 	}
 }
 
-// fetchJob is the body of the queue's fetches. Decisions that waited for what a
-// fetch brought are judged behind it; if that fails, the regular look at them
-// does it.
-func fetchJob(ingester *ingest.Ingester, enforcer *enforce.Enforcer, log zerolog.Logger) queue.FetchFunc {
+// fetchJob is the body of the queue's fetches. Lines are classified and decisions
+// judged that waited for what a fetch brought; if that fails, the regular looks
+// do it.
+func fetchJob(db *store.DB, ingester *ingest.Ingester, enforcer *enforce.Enforcer, demands *queue.Queue, log zerolog.Logger) queue.FetchFunc {
 	return func(ctx context.Context, org, repo uuid.UUID) error {
 		report, err := ingester.Sync(ctx, org, repo, nil)
 		if err != nil || !report.Changed {
 			return err
+		}
+		err = db.InTx(ctx, func(tx *store.Tx) error { return demands.Poke(ctx, tx, added.Task) })
+		if err != nil && ctx.Err() == nil {
+			log.Warn().Err(err).Msg("lines were not classified behind a fetch; the regular look does it")
 		}
 		if err := enforcer.Reconsider(ctx, org, repo, store.EventNotes); err != nil && ctx.Err() == nil {
 			log.Warn().Err(err).Msg("waiting decisions were not judged behind a fetch; the regular look does it")

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/blameprompt/enterprise/notes/lines/added"
+	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/store"
+)
+
+// newKeeper makes what classifies added lines.
+func newKeeper(cfg *Config, db *store.DB, log zerolog.Logger) *added.Keeper {
+	return added.New(added.Config{DB: db, MirrorRoot: cfg.mirrorRoot(), Log: log})
+}
+
+// classifyHere classifies the lines of a repository in this process.
+func classifyHere(ctx context.Context, s *session, repo store.Repo, bar *progress) error {
+	bar.stage(classifying)
+	_, err := newKeeper(s.cfg, s.db, s.log).Keep(ctx, repo.OrgID, repo.ID, func(done, total int) { bar.show(classifying, done, total) })
+	return err
+}
+
+const classifying = "classifying lines"
+
+// linesStep is the pause between two looks at what a daemon classifies.
+const linesStep = 500 * time.Millisecond
+
+// watchLines waits until the daemon has classified the lines of a repository.
+func watchLines(ctx context.Context, s *session, repo store.Repo, bar *progress) error {
+	for {
+		state, err := s.db.LineState(ctx, repo.OrgID, repo.ID)
+		if err != nil || state.Done() || state.Tip == "" {
+			return err
+		}
+		done, waiting, err := s.db.LineProgress(ctx, repo.OrgID, repo.ID)
+		if err != nil {
+			return err
+		}
+		bar.show(classifying, done, done+waiting)
+		alive, err := daemonAlive(s.cfg)
+		if err != nil {
+			return err
+		}
+		if !alive {
+			return errDaemonEnded
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(linesStep):
+		}
+	}
+}
+
+// linesShown is what is known of the added lines of a repository.
+type linesShown struct {
+	Repo string `json:"repo"`
+	// Done says that every commit of the default branch is classified.
+	Done       bool   `json:"done"`
+	Branch     string `json:"branch"`
+	Commits    int64  `json:"commits"`
+	Waiting    int    `json:"waiting"`
+	Noted      int64  `json:"noted"`
+	Marked     int64  `json:"marked"`
+	Added      int64  `json:"added"`
+	AI         int64  `json:"ai"`
+	Human      int64  `json:"human"`
+	Unknown    int64  `json:"unknown"`
+	Trailer    int64  `json:"trailer"`
+	Excluded   int64  `json:"excluded"`
+	Unreadable int64  `json:"unreadable"`
+}
+
+func newRepoLines(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "lines NAME",
+		Short: "Show whose the added lines of a repository are, and how far they are classified",
+		Long: "Show whose the lines are that commits of the default branch added, and how far they are classified. It waits\n" +
+			"until they are; docs/numbers.md says what the figures mean.",
+		Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, _ access.Principal, repo store.Repo) error {
+				bar := a.newProgress()
+				classify := classifyHere
+				if s.daemon {
+					classify = watchLines
+				}
+				err := classify(ctx, s, repo, bar)
+				bar.end()
+				if err != nil {
+					return fmt.Errorf("%s: %w", repo.Name, err)
+				}
+				return a.printLines(ctx, s, repo)
+			})
+		},
+	}
+}
+
+func (a *app) printLines(ctx context.Context, s *session, repo store.Repo) error {
+	state, err := s.db.LineState(ctx, repo.OrgID, repo.ID)
+	if err != nil {
+		return err
+	}
+	_, waiting, err := s.db.LineProgress(ctx, repo.OrgID, repo.ID)
+	if err != nil {
+		return err
+	}
+	sums, err := s.db.RepoLines(ctx, repo.OrgID, repo.ID)
+	if err != nil {
+		return err
+	}
+	shown := linesShown{Repo: repo.Name, Done: state.Done(), Branch: state.Ref, Waiting: waiting,
+		Commits: sums.Commits + sums.BotCommits + sums.MergeCommits, Noted: sums.CommitsNoted, Marked: sums.CommitsMarked,
+		Added: sums.Added, AI: sums.AI, Human: sums.Human, Unknown: sums.Unknown, Trailer: sums.Trailer, Excluded: sums.Excluded,
+		Unreadable: sums.Unreadable}
+	rows := [][]string{
+		{"Branch", state.Ref},
+		{"Commits", fmt.Sprintf("%d, of which %d by bots, %d merges without lines of their own, %d unreadable",
+			shown.Commits, sums.BotCommits, sums.MergeCommits, sums.Unreadable)},
+		{"Waiting", strconv.Itoa(waiting)},
+		{"With a note", fmt.Sprintf("%d of %d", sums.CommitsNoted, sums.Commits)},
+		{"AI-marked without one", strconv.FormatInt(sums.CommitsMarked, 10)},
+		{"Added lines", strconv.FormatInt(sums.Added, 10)},
+		{"AI", share(sums.AI, sums.Added)},
+		{"Human", share(sums.Human, sums.Added)},
+		{"Unknown", share(sums.Unknown, sums.Added)},
+		{"Excluded", strconv.FormatInt(sums.Excluded, 10)},
+	}
+	return a.print(shown, []string{"FIELD", "VALUE"}, rows)
+}
+
+// share is a number of lines and its part of all of them.
+func share(n, of int64) string {
+	if of == 0 {
+		return strconv.FormatInt(n, 10)
+	}
+	return fmt.Sprintf("%d (%.1f %%)", n, 100*float64(n)/float64(of))
+}
