@@ -8,6 +8,29 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
 
 COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
 
+CREATE TYPE public.line_delta AS (
+	org_id uuid,
+	repo_id uuid,
+	day date,
+	author text,
+	agent text,
+	provider text,
+	model text,
+	owner boolean,
+	added bigint,
+	ai bigint,
+	human bigint,
+	unknown bigint,
+	trailer bigint,
+	excluded bigint,
+	deleted bigint,
+	commits bigint,
+	commits_noted bigint,
+	commits_marked bigint,
+	bot_commits bigint,
+	merge_commits bigint
+);
+
 CREATE TYPE public.rollup_delta AS (
 	org_id uuid,
 	repo_id uuid,
@@ -32,11 +55,197 @@ CREATE TYPE public.session_key AS (
 	session_id text
 );
 
+CREATE SEQUENCE public.line_revisions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.commit_lines (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    on_default boolean NOT NULL,
+    merge boolean NOT NULL,
+    committed_at timestamp with time zone NOT NULL,
+    day date NOT NULL,
+    author_email text NOT NULL,
+    added bigint NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    unknown bigint NOT NULL,
+    trailer bigint NOT NULL,
+    excluded bigint NOT NULL,
+    deleted bigint NOT NULL,
+    noted boolean NOT NULL,
+    agent text NOT NULL,
+    bot boolean NOT NULL,
+    state text NOT NULL,
+    digest bytea NOT NULL,
+    revision bigint DEFAULT nextval('public.line_revisions'::regclass) NOT NULL,
+    CONSTRAINT commit_lines_author_email_check CHECK ((author_email = lower(author_email))),
+    CONSTRAINT commit_lines_check CHECK ((added = ((ai + human) + unknown))),
+    CONSTRAINT commit_lines_state_check CHECK ((state = ANY (ARRAY['classified'::text, 'unreadable'::text, 'cut'::text])))
+);
+
+CREATE FUNCTION public.commit_lines_delta(c public.commit_lines, sign integer) RETURNS public.line_delta
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT ROW(c.org_id, c.repo_id, c.day, c.author_email, c.agent, '', '', false, sign * c.added, sign * c.ai, sign * c.human,
+               sign * c.unknown, sign * c.trailer, sign * c.excluded, sign * c.deleted, sign * counts.one,
+               sign * counts.one * c.noted::integer, sign * counts.one * (c.agent <> '' AND NOT c.noted)::integer,
+               sign * c.bot::integer, sign * (NOT c.bot AND c.merge AND c.added + c.excluded = 0)::integer)::line_delta
+    FROM (SELECT (NOT c.bot AND NOT (c.merge AND c.added + c.excluded = 0))::integer) AS counts (one)
+$$;
+
+CREATE FUNCTION public.commit_lines_rollup() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    deltas line_delta[] := '{}';
+BEGIN
+    -- A branch may only name the transition tables that its operation has.
+    IF TG_OP <> 'DELETE' THEN
+        deltas := ARRAY(SELECT commit_lines_delta(n, 1) FROM new_rows n WHERE n.on_default);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        deltas := deltas || ARRAY(SELECT commit_lines_delta(o, -1) FROM old_rows o WHERE o.on_default);
+    END IF;
+    PERFORM line_rollups_apply(deltas);
+    RETURN NULL;
+END $$;
+
+CREATE TABLE public.commit_owners (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    on_default boolean NOT NULL,
+    day date NOT NULL,
+    author_email text NOT NULL,
+    ai bigint NOT NULL,
+    trailer bigint NOT NULL
+);
+
+CREATE FUNCTION public.commit_owners_delta(o public.commit_owners, sign integer) RETURNS public.line_delta
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT ROW(o.org_id, o.repo_id, o.day, o.author_email, '', o.provider, o.model, true, 0, sign * o.ai, 0, 0,
+               sign * o.trailer, 0, 0, sign, 0, 0, 0, 0)::line_delta
+$$;
+
+CREATE FUNCTION public.commit_owners_rollup() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    deltas line_delta[] := '{}';
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        deltas := ARRAY(SELECT commit_owners_delta(n, 1) FROM new_rows n WHERE n.on_default);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        deltas := deltas || ARRAY(SELECT commit_owners_delta(o, -1) FROM old_rows o WHERE o.on_default);
+    END IF;
+    PERFORM line_rollups_apply(deltas);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.commits_demand_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO line_demands (org_id, repo_id, commit)
+    SELECT n.org_id, n.repo_id, n.commit
+    FROM old_rows o JOIN new_rows n ON n.org_id = o.org_id AND n.repo_id = o.repo_id AND n.commit = o.commit
+    WHERE n.bot <> o.bot;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.is_bot(org uuid, name text, email text, builtin boolean) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     SELECT coalesce((SELECT bool_and(r.bot) FROM bot_rules r
                      WHERE r.org_id = org AND (lower(name) LIKE r.liked OR lower(email) LIKE r.liked)), builtin)
+$$;
+
+CREATE FUNCTION public.line_dimensions(d public.line_delta) RETURNS TABLE(dimension text, repo_id uuid, key text, key2 text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT e.dimension, r.repo_id, e.key, e.key2
+    FROM (VALUES ('all', '', '', false, true), ('user', d.author, '', false, true), ('agent', d.agent, '', false, d.agent <> ''),
+                 ('provider', d.provider, '', true, true), ('model', d.model, '', true, true),
+                 ('user_provider', d.author, d.provider, true, true), ('user_model', d.author, d.model, true, true))
+             AS e (dimension, key, key2, owner, wanted),
+         (VALUES (d.repo_id), ('00000000-0000-0000-0000-000000000000'::uuid)) AS r (repo_id)
+    WHERE e.owner = d.owner AND e.wanted
+$$;
+
+CREATE FUNCTION public.line_rollups_apply(deltas public.line_delta[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF cardinality(deltas) = 0 THEN
+        RETURN;
+    END IF;
+    INSERT INTO line_rollups AS r SELECT * FROM line_sums(deltas, 'day')
+    -- One order for all writers, so that two of them cannot wait for each other.
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+    SET added = r.added + excluded.added, ai = r.ai + excluded.ai, human = r.human + excluded.human,
+        unknown = r.unknown + excluded.unknown, trailer = r.trailer + excluded.trailer,
+        excluded = r.excluded + excluded.excluded, deleted = r.deleted + excluded.deleted,
+        commits = r.commits + excluded.commits, commits_noted = r.commits_noted + excluded.commits_noted,
+        commits_marked = r.commits_marked + excluded.commits_marked, bot_commits = r.bot_commits + excluded.bot_commits,
+        merge_commits = r.merge_commits + excluded.merge_commits;
+    INSERT INTO line_rollup_months AS r SELECT * FROM line_sums(deltas, 'month')
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+    SET added = r.added + excluded.added, ai = r.ai + excluded.ai, human = r.human + excluded.human,
+        unknown = r.unknown + excluded.unknown, trailer = r.trailer + excluded.trailer,
+        excluded = r.excluded + excluded.excluded, deleted = r.deleted + excluded.deleted,
+        commits = r.commits + excluded.commits, commits_noted = r.commits_noted + excluded.commits_noted,
+        commits_marked = r.commits_marked + excluded.commits_marked, bot_commits = r.bot_commits + excluded.bot_commits,
+        merge_commits = r.merge_commits + excluded.merge_commits;
+END $$;
+
+CREATE TABLE public.line_rollups (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    key2 text NOT NULL,
+    day date NOT NULL,
+    added bigint DEFAULT 0 NOT NULL,
+    ai bigint DEFAULT 0 NOT NULL,
+    human bigint DEFAULT 0 NOT NULL,
+    unknown bigint DEFAULT 0 NOT NULL,
+    trailer bigint DEFAULT 0 NOT NULL,
+    excluded bigint DEFAULT 0 NOT NULL,
+    deleted bigint DEFAULT 0 NOT NULL,
+    commits bigint DEFAULT 0 NOT NULL,
+    commits_noted bigint DEFAULT 0 NOT NULL,
+    commits_marked bigint DEFAULT 0 NOT NULL,
+    bot_commits bigint DEFAULT 0 NOT NULL,
+    merge_commits bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT line_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'user'::text, 'agent'::text, 'provider'::text, 'model'::text, 'user_provider'::text, 'user_model'::text])))
+);
+
+CREATE FUNCTION public.line_sums(deltas public.line_delta[], grain text) RETURNS SETOF public.line_rollups
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT s.* FROM (
+        SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, date_trunc(grain, d.day::timestamp)::date,
+               sum(d.added)::bigint AS added, sum(d.ai)::bigint AS ai, sum(d.human)::bigint AS human,
+               sum(d.unknown)::bigint AS unknown, sum(d.trailer)::bigint AS trailer, sum(d.excluded)::bigint AS excluded,
+               sum(d.deleted)::bigint AS deleted, sum(d.commits)::bigint AS commits,
+               sum(d.commits_noted)::bigint AS commits_noted, sum(d.commits_marked)::bigint AS commits_marked,
+               sum(d.bot_commits)::bigint AS bot_commits, sum(d.merge_commits)::bigint AS merge_commits
+        FROM unnest(deltas) d, line_dimensions(d) e
+        GROUP BY 1, 2, 3, 4, 5, 6) s
+    WHERE (added, ai, human, unknown, trailer, excluded, deleted, commits, commits_noted, commits_marked, bot_commits,
+           merge_commits) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 $$;
 
 CREATE FUNCTION public.person_of(org uuid, address text) RETURNS text
@@ -147,6 +356,23 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.receipt_commits_demand_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO line_demands (org_id, repo_id, commit) SELECT DISTINCT org_id, repo_id, commit FROM old_rows;
+    INSERT INTO line_demands (org_id, repo_id, receipt_id) SELECT DISTINCT org_id, repo_id, receipt_id FROM old_rows;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipt_repos_demand_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO line_demands (org_id, repo_id, receipt_id) SELECT org_id, repo_id, receipt_id FROM new_rows;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.receipt_repos_of_bodies() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -218,6 +444,31 @@ BEGIN
         hashtext('cost' || coalesce(step::text, '')) # o,
         hashtext('octave' || coalesce((step >> 5)::text, '')) # o
     ] || path_keys;
+END $$;
+
+CREATE FUNCTION public.receipts_demand_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        -- Those of git-ai speak of their own commit alone, which is demanded anyway.
+        INSERT INTO line_demands (org_id, repo_id, receipt_id)
+        SELECT DISTINCT c.org_id, c.repo_id, c.receipt_id
+        FROM new_rows n JOIN receipt_commits c ON c.org_id = n.org_id AND c.receipt_id = n.id
+        WHERE n.source <> 'git-ai';
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO line_demands (org_id, repo_id, receipt_id)
+        SELECT DISTINCT c.org_id, c.repo_id, c.receipt_id
+        FROM old_rows o JOIN new_rows n ON n.org_id = o.org_id AND n.id = o.id
+        JOIN receipt_commits c ON c.org_id = n.org_id AND c.receipt_id = n.id
+        WHERE (n.content_hash, n.timestamp, n.source, n.provider, n.model)
+              IS DISTINCT FROM (o.content_hash, o.timestamp, o.source, o.provider, o.model);
+    ELSE
+        INSERT INTO line_demands (org_id, repo_id, receipt_id)
+        SELECT DISTINCT a.org_id, a.repo_id, a.receipt_id
+        FROM old_rows o JOIN added_runs a ON a.org_id = o.org_id AND a.receipt_id = o.id AND a.receipt_id <> '';
+    END IF;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.receipts_rollup() RETURNS trigger
@@ -354,6 +605,39 @@ CREATE TABLE public.account_links (
     CONSTRAINT account_links_email_check CHECK ((email = lower(email))),
     CONSTRAINT account_links_kind_check CHECK ((kind = ANY (ARRAY['setup'::text, 'invitation'::text, 'password'::text]))),
     CONSTRAINT account_links_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text, 'viewer'::text])))
+);
+
+CREATE TABLE public.added_files (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    path bytea NOT NULL,
+    old_path bytea NOT NULL,
+    blob text NOT NULL,
+    excluded text NOT NULL,
+    added bigint NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    unknown bigint NOT NULL,
+    trailer bigint NOT NULL
+);
+
+CREATE TABLE public.added_runs (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    path bytea NOT NULL,
+    first integer NOT NULL,
+    last integer NOT NULL,
+    class text NOT NULL,
+    source text NOT NULL,
+    confidence text NOT NULL,
+    receipt_id text NOT NULL,
+    author text NOT NULL,
+    CONSTRAINT added_runs_check CHECK ((last >= first)),
+    CONSTRAINT added_runs_class_check CHECK ((class = ANY (ARRAY['ai'::text, 'human'::text]))),
+    CONSTRAINT added_runs_confidence_check CHECK ((confidence = ANY (ARRAY['exact'::text, 'attested'::text, 'envelope'::text, 'trailer'::text]))),
+    CONSTRAINT added_runs_source_check CHECK ((source = ANY (ARRAY['blameprompt'::text, 'git-ai'::text, 'trailer'::text])))
 );
 
 CREATE TABLE public.api_keys (
@@ -600,6 +884,57 @@ CREATE TABLE public.identity_rules (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT identity_rules_email_check CHECK (((email = lower(email)) AND (email <> ''::text))),
     CONSTRAINT identity_rules_person_check CHECK (((person = lower(person)) AND (person <> ''::text)))
+);
+
+CREATE TABLE public.line_demands (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    commit text DEFAULT ''::text NOT NULL,
+    receipt_id text DEFAULT ''::text NOT NULL,
+    planned boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE public.line_demands ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.line_demands_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.line_rollup_months (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    key2 text NOT NULL,
+    day date NOT NULL,
+    added bigint DEFAULT 0 NOT NULL,
+    ai bigint DEFAULT 0 NOT NULL,
+    human bigint DEFAULT 0 NOT NULL,
+    unknown bigint DEFAULT 0 NOT NULL,
+    trailer bigint DEFAULT 0 NOT NULL,
+    excluded bigint DEFAULT 0 NOT NULL,
+    deleted bigint DEFAULT 0 NOT NULL,
+    commits bigint DEFAULT 0 NOT NULL,
+    commits_noted bigint DEFAULT 0 NOT NULL,
+    commits_marked bigint DEFAULT 0 NOT NULL,
+    bot_commits bigint DEFAULT 0 NOT NULL,
+    merge_commits bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT line_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'user'::text, 'agent'::text, 'provider'::text, 'model'::text, 'user_provider'::text, 'user_model'::text])))
+);
+
+CREATE TABLE public.line_tips (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    tip text NOT NULL,
+    globs text[] NOT NULL,
+    rules text NOT NULL,
+    planned_at timestamp with time zone DEFAULT now() NOT NULL,
+    done_at timestamp with time zone
 );
 
 CREATE TABLE public.login_failures (
@@ -1014,6 +1349,7 @@ CREATE TABLE public.repos (
     connection_id uuid,
     forge_path text DEFAULT ''::text NOT NULL,
     hooked_at timestamp with time zone,
+    excluded_paths text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT repos_gateway_check CHECK ((gateway = ANY (ARRAY['off'::text, 'hosted'::text, 'forwarding'::text]))),
     CONSTRAINT repos_grace_seconds_check CHECK (((grace_seconds >= 0) AND (grace_seconds <= 604800))),
     CONSTRAINT repos_mode_check CHECK ((mode = ANY (ARRAY['advisory'::text, 'enforcing'::text]))),
@@ -1174,6 +1510,12 @@ ALTER TABLE ONLY public.account_links
 ALTER TABLE ONLY public.account_links
     ADD CONSTRAINT account_links_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.added_files
+    ADD CONSTRAINT added_files_pkey PRIMARY KEY (org_id, repo_id, commit, path);
+
+ALTER TABLE ONLY public.added_runs
+    ADD CONSTRAINT added_runs_pkey PRIMARY KEY (org_id, repo_id, commit, path, first);
+
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_hash_key UNIQUE (hash);
 
@@ -1197,6 +1539,12 @@ ALTER TABLE ONLY public.branch_refs
 
 ALTER TABLE ONLY public.claims_due
     ADD CONSTRAINT claims_due_pkey PRIMARY KEY (org_id, receipt_id);
+
+ALTER TABLE ONLY public.commit_lines
+    ADD CONSTRAINT commit_lines_pkey PRIMARY KEY (org_id, repo_id, commit);
+
+ALTER TABLE ONLY public.commit_owners
+    ADD CONSTRAINT commit_owners_pkey PRIMARY KEY (org_id, repo_id, commit, provider, model);
 
 ALTER TABLE ONLY public.commit_statuses
     ADD CONSTRAINT commit_statuses_pkey PRIMARY KEY (org_id, repo_id, commit);
@@ -1230,6 +1578,18 @@ ALTER TABLE ONLY public.identities
 
 ALTER TABLE ONLY public.identity_rules
     ADD CONSTRAINT identity_rules_pkey PRIMARY KEY (org_id, email);
+
+ALTER TABLE ONLY public.line_demands
+    ADD CONSTRAINT line_demands_pkey PRIMARY KEY (org_id, repo_id, seq);
+
+ALTER TABLE ONLY public.line_rollup_months
+    ADD CONSTRAINT line_rollup_months_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
+
+ALTER TABLE ONLY public.line_rollups
+    ADD CONSTRAINT line_rollups_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
+
+ALTER TABLE ONLY public.line_tips
+    ADD CONSTRAINT line_tips_pkey PRIMARY KEY (org_id, repo_id);
 
 ALTER TABLE ONLY public.login_failures
     ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
@@ -1374,9 +1734,25 @@ ALTER TABLE ONLY public.webhook_secrets
 
 CREATE INDEX account_links_open ON public.account_links USING btree (org_id, email) WHERE ((used_at IS NULL) AND (revoked_at IS NULL));
 
+CREATE INDEX added_files_blob ON public.added_files USING btree (org_id, repo_id, blob);
+
+CREATE INDEX added_runs_receipt ON public.added_runs USING btree (org_id, receipt_id) WHERE (receipt_id <> ''::text);
+
 CREATE INDEX api_keys_org ON public.api_keys USING btree (org_id, created_at);
 
 CREATE INDEX audit_log_time ON public.audit_log USING btree (org_id, at DESC);
+
+CREATE INDEX commit_lines_author ON public.commit_lines USING btree (org_id, author_email, committed_at DESC, repo_id, commit) WHERE on_default;
+
+CREATE INDEX commit_lines_marked ON public.commit_lines USING btree (org_id, committed_at DESC, repo_id, commit) WHERE (on_default AND (agent <> ''::text) AND (NOT noted) AND (NOT bot));
+
+CREATE INDEX commit_lines_repo ON public.commit_lines USING btree (org_id, repo_id, committed_at DESC, commit) WHERE on_default;
+
+CREATE INDEX commit_lines_revision ON public.commit_lines USING btree (org_id, repo_id, revision);
+
+CREATE INDEX commit_lines_time ON public.commit_lines USING btree (org_id, committed_at DESC, repo_id, commit) WHERE on_default;
+
+CREATE INDEX commit_lines_unreadable ON public.commit_lines USING btree (org_id, repo_id) WHERE (state = 'unreadable'::text);
 
 CREATE INDEX commit_statuses_unposted ON public.commit_statuses USING btree (next_at) WHERE ((posted <> state) OR (posted_description <> description));
 
@@ -1404,6 +1780,12 @@ CREATE INDEX holds_decision ON public.holds USING btree (org_id, decision_id);
 
 CREATE INDEX identities_person ON public.identities USING btree (org_id, person);
 
+CREATE INDEX line_demands_commit ON public.line_demands USING btree (org_id, repo_id, commit);
+
+CREATE INDEX line_demands_receipt ON public.line_demands USING btree (org_id, repo_id, seq) WHERE (receipt_id <> ''::text);
+
+CREATE INDEX line_rollups_day ON public.line_rollups USING btree (org_id, dimension, day);
+
 CREATE INDEX login_failures_age ON public.login_failures USING btree (failed_at);
 
 CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
@@ -1423,6 +1805,8 @@ CREATE INDEX pushed_commits_patch ON public.pushed_commits USING btree (org_id, 
 CREATE INDEX pushed_prompts_loose ON public.pushed_prompts USING btree (org_id, day) WHERE ((summed_usd IS NULL) OR stale);
 
 CREATE INDEX receipt_commits_commit ON public.receipt_commits USING btree (org_id, commit);
+
+CREATE INDEX receipt_files_blob ON public.receipt_files USING btree (org_id, blob_hash) WHERE (blob_hash <> ''::text);
 
 CREATE INDEX receipt_repos_time ON public.receipt_repos USING btree (org_id, repo_id, "timestamp" DESC, receipt_id DESC);
 
@@ -1478,6 +1862,20 @@ CREATE INDEX webhook_deliveries_time ON public.webhook_deliveries USING btree (o
 
 CREATE INDEX webhook_secrets_org ON public.webhook_secrets USING btree (org_id, forge);
 
+CREATE TRIGGER commit_lines_rollup_delete AFTER DELETE ON public.commit_lines REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_rollup();
+
+CREATE TRIGGER commit_lines_rollup_insert AFTER INSERT ON public.commit_lines REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_rollup();
+
+CREATE TRIGGER commit_lines_rollup_update AFTER UPDATE ON public.commit_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_rollup();
+
+CREATE TRIGGER commit_owners_rollup_delete AFTER DELETE ON public.commit_owners REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_owners_rollup();
+
+CREATE TRIGGER commit_owners_rollup_insert AFTER INSERT ON public.commit_owners REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_owners_rollup();
+
+CREATE TRIGGER commit_owners_rollup_update AFTER UPDATE ON public.commit_owners REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_owners_rollup();
+
+CREATE TRIGGER commits_demand_lines_update AFTER UPDATE ON public.commits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commits_demand_lines();
+
 CREATE TRIGGER prompts_pushed_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
 
 CREATE TRIGGER prompts_pushed_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
@@ -1502,15 +1900,25 @@ CREATE TRIGGER pushed_commits_sum_insert AFTER INSERT ON public.pushed_commits R
 
 CREATE TRIGGER pushed_commits_sum_update AFTER UPDATE ON public.pushed_commits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.pushed_commits_sum();
 
+CREATE TRIGGER receipt_commits_demand_lines_delete AFTER DELETE ON public.receipt_commits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_commits_demand_lines();
+
 CREATE TRIGGER receipt_repos_body_delete AFTER DELETE ON public.receipt_commits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_bodies();
 
 CREATE TRIGGER receipt_repos_body_insert AFTER INSERT ON public.receipt_commits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_bodies();
 
 CREATE TRIGGER receipt_repos_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_receipts();
 
+CREATE TRIGGER receipt_repos_demand_lines_insert AFTER INSERT ON public.receipt_repos REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_demand_lines();
+
 CREATE TRIGGER receipt_repos_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_receipts();
 
 CREATE TRIGGER receipt_repos_update AFTER UPDATE ON public.receipts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_receipts();
+
+CREATE TRIGGER receipts_demand_lines_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_demand_lines();
+
+CREATE TRIGGER receipts_demand_lines_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_demand_lines();
+
+CREATE TRIGGER receipts_demand_lines_update AFTER UPDATE ON public.receipts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_demand_lines();
 
 CREATE TRIGGER receipts_rollup_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_rollup();
 
