@@ -178,6 +178,7 @@ var probes = map[string]probe{
 	"removeBot":           {fixed("/api/v1/bots?pattern=backend-secret"), nil, 404},
 	"listSessions":        {fixed("/api/v1/sessions"), nil, 200},
 	"getSession":          {func(th things) string { return "/api/v1/sessions/" + th.session }, nil, 404},
+	"getAuditHead":        {fixed("/api/v1/audit/head"), nil, 200},
 	"listAudit":           {fixed("/api/v1/audit"), nil, 200},
 	"listUsers":           {fixed("/api/v1/users"), nil, 200},
 	"createUser":          {fixed("/api/v1/users"), map[string]any{"email": "zoe@example.com"}, 201},

@@ -96,7 +96,7 @@ func TestConnections(t *testing.T) {
 	if strings.Contains(w.log.String(), "hunter2") {
 		t.Error("the log holds the token")
 	}
-	acts, err := w.db.AuditRows(t.Context(), w.org.ID, 0, 10)
+	acts, err := w.db.AuditRows(t.Context(), w.org.ID, store.AuditFilter{}, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,7 +152,7 @@ func TestRepositoriesAreChanged(t *testing.T) {
 	for _, bad := range []string{`{}`, `{"mode":"strict"}`, `{"receipt_mode":""}`, `{"grace_seconds":604801}`, `{"grace_seconds":-1}`, `{"name":"x"}`} {
 		patch(bad).want(400)
 	}
-	rows, err := w.db.AuditRows(context.Background(), w.org.ID, 0, 2)
+	rows, err := w.db.AuditRows(context.Background(), w.org.ID, store.AuditFilter{}, 0, 2)
 	if err != nil || rows[0].Action != "repo.update" || rows[0].Target != "backend" || !strings.Contains(string(rows[0].Detail), `"same-push"`) {
 		t.Errorf("audited %+v, %v", rows, err)
 	}

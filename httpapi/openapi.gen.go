@@ -699,9 +699,12 @@ type Act struct {
 	At        time.Time       `json:"at"`
 	Detail    json.RawMessage `json:"detail"`
 	Principal string          `json:"principal"`
-	RequestId string          `json:"request_id"`
-	Seq       int64           `json:"seq"`
-	Target    string          `json:"target"`
+
+	// Redacted A person was erased from its words.
+	Redacted  bool   `json:"redacted"`
+	RequestId string `json:"request_id"`
+	Seq       int64  `json:"seq"`
+	Target    string `json:"target"`
 }
 
 // Analytics defines model for Analytics.
@@ -759,6 +762,19 @@ type AttestedPath struct {
 
 // AttestedPathClass defines model for AttestedPath.Class.
 type AttestedPathClass string
+
+// AuditHead defines model for AuditHead.
+type AuditHead struct {
+	// Hash The SHA-256 of the last link in hex.
+	Hash string `json:"hash"`
+
+	// Head Both in one, as `audit verify --head` takes it.
+	Head   string     `json:"head"`
+	LaidAt *time.Time `json:"laid_at"`
+
+	// Position The number of links, 0 for an empty chain.
+	Position int64 `json:"position"`
+}
 
 // Backtest defines model for Backtest.
 type Backtest struct {
@@ -2139,6 +2155,20 @@ type GetAnalyticsParams struct {
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
+	// Principal Who acted, as the audit log names them.
+	Principal string `form:"principal,omitempty" json:"principal,omitempty"`
+
+	// Action What was done; one that ends in `*` stands for all that begin so, as `policy.*`.
+	Action string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Target What it was done to.
+	Target string `form:"target,omitempty" json:"target,omitempty"`
+
+	// From The earliest time, inclusive. A date means its first moment in the organisation's time zone.
+	From From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The end. A time is exclusive; a date is inclusive, up to its last moment in the organisation's time zone.
+	To    To    `form:"to,omitempty" json:"to,omitempty"`
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the page before.
@@ -2735,6 +2765,9 @@ type ServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// GetAuditHead The head of the audit chain, to be noted down elsewhere
+	// (GET /api/v1/audit/head)
+	GetAuditHead(w http.ResponseWriter, r *http.Request)
 	// RemoveBot Remove a rule on who is a bot
 	// (DELETE /api/v1/bots)
 	RemoveBot(w http.ResponseWriter, r *http.Request, params RemoveBotParams)
@@ -3109,6 +3142,71 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListAuditParams
 
+	// ------------- Optional query parameter "principal" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "principal", r.URL.Query(), &params.Principal, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "principal"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "principal", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", r.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "action"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "action", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", r.URL.Query(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "target"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "target", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -3137,6 +3235,20 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAuditHead operation middleware
+func (siw *ServerInterfaceWrapper) GetAuditHead(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAuditHead(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6155,6 +6267,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/audit", wrapper.ListAudit).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/audit/head", wrapper.GetAuditHead).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/api/v1/policies", wrapper.ListPolicies).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/policies", wrapper.CreatePolicy).Methods(http.MethodPost)
@@ -6463,6 +6577,44 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditHeadRequestObject struct {
+}
+
+type GetAuditHeadResponseObject interface {
+	VisitGetAuditHeadResponse(w http.ResponseWriter) error
+}
+
+type GetAuditHead200JSONResponse AuditHead
+
+func (response GetAuditHead200JSONResponse) VisitGetAuditHeadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditHeaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAuditHeaddefaultApplicationProblemPlusJSONResponse) VisitGetAuditHeadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9669,6 +9821,9 @@ type StrictServerInterface interface {
 	// ListAudit Who did what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// GetAuditHead The head of the audit chain, to be noted down elsewhere
+	// (GET /api/v1/audit/head)
+	GetAuditHead(ctx context.Context, request GetAuditHeadRequestObject) (GetAuditHeadResponseObject, error)
 	// RemoveBot Remove a rule on who is a bot
 	// (DELETE /api/v1/bots)
 	RemoveBot(ctx context.Context, request RemoveBotRequestObject) (RemoveBotResponseObject, error)
@@ -10074,6 +10229,30 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAuditHead operation middleware
+func (sh *strictHandler) GetAuditHead(w http.ResponseWriter, r *http.Request) {
+	var request GetAuditHeadRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuditHead(ctx, request.(GetAuditHeadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuditHead")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAuditHeadResponseObject); ok {
+		if err := validResponse.VisitGetAuditHeadResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -62,31 +62,3 @@ func keyOf(k store.Key) Key {
 		LastUsedAt: k.LastUsedAt, RevokedAt: k.RevokedAt,
 		Scopes: each(k.Scopes, func(scope access.Scope) Scope { return Scope(scope) })}
 }
-
-// ListAudit implements the operation.
-func (s *server) ListAudit(ctx context.Context, in ListAuditRequestObject) (ListAuditResponseObject, error) {
-	org := principal(ctx).Org
-	limit, seal := limitOr(in.Params.Limit), sealOf(org, "listAudit", nil)
-	var after *int64
-	if err := openCursor(in.Params.Cursor, seal, &after); err != nil {
-		return nil, err
-	}
-	before := int64(0)
-	if after != nil {
-		before = *after
-	}
-	rows, err := s.cfg.DB.AuditRows(ctx, org, before, limit+1)
-	if err != nil {
-		return nil, err
-	}
-	page := ListAudit200JSONResponse{}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		page.NextCursor = makeCursor(seal, rows[limit-1].Seq)
-	}
-	page.Items = each(rows, func(a store.AuditRow) Act {
-		return Act{Seq: a.Seq, At: a.At, Principal: a.Principal, Action: a.Action, Target: a.Target, Detail: rawJSON(a.Detail),
-			RequestId: a.RequestID}
-	})
-	return page, nil
-}

@@ -47,7 +47,7 @@ var needs = map[string]need{
 	"listSessions": reading, "getSession": reading,
 	"listIdentities": reading, "listIdentityRules": reading, "joinIdentities": admin, "splitIdentity": admin, "resetIdentity": admin,
 	"listPrices": reading, "listPricePeriods": reading, "setPrices": admin, "removePrice": admin, "removePriceAlias": admin,
-	"listAudit": admin,
+	"listAudit": admin, "getAuditHead": admin,
 	"listUsers": reading, "createUser": admin, "disableUser": admin,
 	"listSSHKeys": admin, "addSSHKey": admin, "revokeSSHKey": admin,
 	"listGrants": admin, "setGrant": admin, "removeGrant": admin,

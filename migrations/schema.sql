@@ -55,6 +55,35 @@ CREATE TYPE public.session_key AS (
 	session_id text
 );
 
+CREATE FUNCTION public.append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE FUNCTION public.audit_log_enlist() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO audit_pending SELECT org_id, seq FROM new_rows;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.audit_log_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF (NEW.org_id, NEW.seq, NEW.at, NEW.action, NEW.request_id) = (OLD.org_id, OLD.seq, OLD.at, OLD.action, OLD.request_id)
+       AND NEW.salt IS NULL AND (OLD.commitment IS NULL OR NEW.commitment = OLD.commitment)
+       AND NEW.erasures[:cardinality(OLD.erasures)] = OLD.erasures AND cardinality(NEW.erasures) = cardinality(OLD.erasures) + 1
+       AND EXISTS (SELECT FROM audit_log e WHERE e.org_id = NEW.org_id AND e.seq = NEW.erasures[cardinality(NEW.erasures)]
+                   AND e.action = 'person.erase') THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'audit_log is append-only: UPDATE is refused' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
 CREATE SEQUENCE public.line_revisions
     START WITH 1
     INCREMENT BY 1
@@ -672,6 +701,19 @@ CREATE TABLE public.attestations (
     CONSTRAINT attestations_class_check CHECK ((class = ANY (ARRAY['ai'::text, 'human'::text])))
 );
 
+CREATE TABLE public.audit_links (
+    org_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    kind text NOT NULL,
+    seqs bigint[] NOT NULL,
+    digests bytea NOT NULL,
+    last_seq bigint NOT NULL,
+    laid_at timestamp with time zone NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_links_kind_check CHECK ((kind = ANY (ARRAY['acts'::text, 'redactions'::text, 'versions'::text, 'bodies'::text, 'posted'::text])))
+);
+ALTER TABLE ONLY public.audit_links ALTER COLUMN digests SET STORAGE EXTERNAL;
+
 CREATE TABLE public.audit_log (
     org_id uuid NOT NULL,
     seq bigint NOT NULL,
@@ -680,7 +722,11 @@ CREATE TABLE public.audit_log (
     action text NOT NULL,
     target text NOT NULL,
     detail jsonb,
-    request_id text DEFAULT ''::text NOT NULL
+    request_id text DEFAULT ''::text NOT NULL,
+    salt uuid DEFAULT gen_random_uuid(),
+    commitment bytea,
+    erasures bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    CONSTRAINT audit_log_salt_check CHECK (((salt IS NULL) = (commitment IS NOT NULL)))
 );
 
 ALTER TABLE public.audit_log ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -690,6 +736,11 @@ ALTER TABLE public.audit_log ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.audit_pending (
+    org_id uuid NOT NULL,
+    seq bigint NOT NULL
 );
 
 CREATE TABLE public.bot_rules (
@@ -980,7 +1031,17 @@ CREATE TABLE public.note_bodies (
     tool_version text NOT NULL,
     size bigint NOT NULL,
     receipts integer NOT NULL,
-    parser integer NOT NULL
+    parser integer NOT NULL,
+    seq bigint NOT NULL
+);
+
+ALTER TABLE public.note_bodies ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.note_bodies_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.note_refs (
@@ -1022,7 +1083,17 @@ CREATE TABLE public.note_versions (
     authored_at timestamp with time zone NOT NULL,
     committed_at timestamp with time zone NOT NULL,
     current boolean DEFAULT false NOT NULL,
-    received_at timestamp with time zone DEFAULT now() NOT NULL
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    seq bigint NOT NULL
+);
+
+ALTER TABLE public.note_versions ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.note_versions_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.orgs (
@@ -1065,6 +1136,31 @@ CREATE TABLE public.policy_versions (
     author text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE public.receipt_commits (
+    org_id uuid NOT NULL,
+    receipt_id text NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    commit text NOT NULL,
+    blob text NOT NULL,
+    "position" integer NOT NULL,
+    content_hash bytea NOT NULL,
+    first_noted_at timestamp with time zone NOT NULL,
+    noted_at timestamp with time zone NOT NULL,
+    notes_commit text NOT NULL,
+    current boolean DEFAULT false NOT NULL,
+    seq bigint
+);
+
+CREATE SEQUENCE public.posted_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.posted_seq OWNED BY public.receipt_commits.seq;
 
 CREATE TABLE public.price_aliases (
     org_id uuid NOT NULL,
@@ -1222,21 +1318,6 @@ CREATE TABLE public.pushed_spend (
 CREATE TABLE public.pushed_stored (
     org_id uuid NOT NULL,
     prompt_id uuid NOT NULL
-);
-
-CREATE TABLE public.receipt_commits (
-    org_id uuid NOT NULL,
-    receipt_id text NOT NULL,
-    repo_id uuid NOT NULL,
-    ref text NOT NULL,
-    commit text NOT NULL,
-    blob text NOT NULL,
-    "position" integer NOT NULL,
-    content_hash bytea NOT NULL,
-    first_noted_at timestamp with time zone NOT NULL,
-    noted_at timestamp with time zone NOT NULL,
-    notes_commit text NOT NULL,
-    current boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.receipt_files (
@@ -1525,8 +1606,14 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.attestations
     ADD CONSTRAINT attestations_pkey PRIMARY KEY (org_id, repo_id, ref, commit, blob, "position");
 
+ALTER TABLE ONLY public.audit_links
+    ADD CONSTRAINT audit_links_pkey PRIMARY KEY (org_id, "position");
+
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (org_id, seq);
+
+ALTER TABLE ONLY public.audit_pending
+    ADD CONSTRAINT audit_pending_pkey PRIMARY KEY (org_id, seq);
 
 ALTER TABLE ONLY public.bot_rules
     ADD CONSTRAINT bot_rules_pkey PRIMARY KEY (org_id, pattern);
@@ -1740,6 +1827,14 @@ CREATE INDEX added_runs_receipt ON public.added_runs USING btree (org_id, receip
 
 CREATE INDEX api_keys_org ON public.api_keys USING btree (org_id, created_at);
 
+CREATE INDEX audit_links_kind ON public.audit_links USING btree (org_id, kind, last_seq);
+
+CREATE INDEX audit_log_action ON public.audit_log USING btree (org_id, action text_pattern_ops, seq);
+
+CREATE INDEX audit_log_principal ON public.audit_log USING btree (org_id, principal, seq);
+
+CREATE INDEX audit_log_target ON public.audit_log USING btree (org_id, target, seq);
+
 CREATE INDEX audit_log_time ON public.audit_log USING btree (org_id, at DESC);
 
 CREATE INDEX commit_lines_author ON public.commit_lines USING btree (org_id, author_email, committed_at DESC, repo_id, commit) WHERE on_default;
@@ -1788,7 +1883,11 @@ CREATE INDEX line_rollups_day ON public.line_rollups USING btree (org_id, dimens
 
 CREATE INDEX login_failures_age ON public.login_failures USING btree (failed_at);
 
+CREATE UNIQUE INDEX note_bodies_seq ON public.note_bodies USING btree (org_id, seq);
+
 CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
+
+CREATE UNIQUE INDEX note_versions_seq ON public.note_versions USING btree (org_id, seq);
 
 CREATE UNIQUE INDEX policies_name ON public.policies USING btree (org_id, name) WHERE (removed_at IS NULL);
 
@@ -1805,6 +1904,8 @@ CREATE INDEX pushed_commits_patch ON public.pushed_commits USING btree (org_id, 
 CREATE INDEX pushed_prompts_loose ON public.pushed_prompts USING btree (org_id, day) WHERE ((summed_usd IS NULL) OR stale);
 
 CREATE INDEX receipt_commits_commit ON public.receipt_commits USING btree (org_id, commit);
+
+CREATE UNIQUE INDEX receipt_commits_seq ON public.receipt_commits USING btree (org_id, seq) WHERE (seq IS NOT NULL);
 
 CREATE INDEX receipt_files_blob ON public.receipt_files USING btree (org_id, blob_hash) WHERE (blob_hash <> ''::text);
 
@@ -1861,6 +1962,14 @@ CREATE INDEX waivers_policy ON public.waivers USING btree (org_id, policy_id, ex
 CREATE INDEX webhook_deliveries_time ON public.webhook_deliveries USING btree (org_id, received_at DESC);
 
 CREATE INDEX webhook_secrets_org ON public.webhook_secrets USING btree (org_id, forge);
+
+CREATE TRIGGER audit_links_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_links FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER audit_log_append_only BEFORE DELETE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER audit_log_enlist AFTER INSERT ON public.audit_log REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_log_enlist();
+
+CREATE TRIGGER audit_log_guard BEFORE UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.audit_log_guard();
 
 CREATE TRIGGER commit_lines_rollup_delete AFTER DELETE ON public.commit_lines REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_rollup();
 

@@ -58,7 +58,7 @@ func TestConnectionIsStoredOnceWithItsTokenSealed(t *testing.T) {
 	if bytes.Contains(sealed, []byte("ghp_")) {
 		t.Error("the token is stored in the clear")
 	}
-	rows, err := db.AuditRows(ctx, org.ID, 0, 10)
+	rows, err := db.AuditRows(ctx, org.ID, store.AuditFilter{}, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

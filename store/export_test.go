@@ -161,3 +161,8 @@ func RepriceOnce(ctx context.Context, db *DB, org uuid.UUID, batch int) (more bo
 	})
 	return more, err
 }
+
+// VerifyChain is DB.VerifyChain within a transaction.
+func (tx *Tx) VerifyChain(ctx context.Context, org uuid.UUID) (ChainReport, error) {
+	return verifyChain(ctx, tx, org, nil, nil)
+}

@@ -116,8 +116,9 @@ func (in *Intake) post(ctx context.Context, bodies []Body) error {
 
 const sqlPostLinks = `
 	INSERT INTO receipt_commits (org_id, receipt_id, repo_id, ref, commit, blob, position, content_hash,
-	                             first_noted_at, noted_at, notes_commit, current)
-	SELECT @org::uuid, l.receipt_id, @repo::uuid, @ref::text, l.commit, l.blob, l.position, l.content_hash, now(), now(), '', true
+	                             first_noted_at, noted_at, notes_commit, current, seq)
+	SELECT @org::uuid, l.receipt_id, @repo::uuid, @ref::text, l.commit, l.blob, l.position, l.content_hash, now(), now(), '', true,
+	       nextval('posted_seq')
 	FROM stage_links l ORDER BY l.receipt_id
 	ON CONFLICT DO NOTHING`
 

@@ -197,7 +197,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
 		Fetch:       fetchJob(db, ingester, enforcer, demands, logger),
-		Tasks:       tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger)),
+		Tasks:       append(tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger)), recordTasks(db, logger)...),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{

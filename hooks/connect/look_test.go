@@ -123,7 +123,7 @@ func TestNewRepositoriesAreFound(t *testing.T) {
 		t.Errorf("the broken connection: %+v, %v", row, err)
 	}
 	// What a person did is done by that person, what a daemon did by the daemon.
-	rows, err := k.db.AuditRows(t.Context(), k.org.ID, 0, 1)
+	rows, err := k.db.AuditRows(t.Context(), k.org.ID, store.AuditFilter{}, 0, 1)
 	if err != nil || rows[0].Action != "repo.add" || rows[0].Principal != "daemon" {
 		t.Errorf("audited %+v, %v", rows, err)
 	}
