@@ -21,7 +21,9 @@ import (
 )
 
 // things are what the first organisation has, for paths to name.
-type things struct{ repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session string }
+type things struct {
+	repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session, team, invitation, signIn string
+}
 
 func (w *world) makeThings() things {
 	w.t.Helper()
@@ -55,6 +57,13 @@ func (w *world) makePeople(th *things) {
 	th.user = made.ID
 	w.post(w.admin, "/api/v1/ssh-keys", map[string]any{"user": th.user, "public_key": publicKey}).want(201).into(&made)
 	th.sshKey = made.ID
+	w.post(w.admin, "/api/v1/teams", map[string]any{"name": "web/secret"}).want(201).into(&made)
+	th.team = made.ID
+	w.do(call{method: "PUT", path: "/api/v1/teams/" + th.team + "/members/zoe@example.com", key: w.admin, body: map[string]any{"role": "admin"}}).want(200)
+	var invited struct{ Invitation struct{ ID string } }
+	w.post(w.admin, "/api/v1/invitations", map[string]any{"email": "new@example.com"}).want(201).into(&invited)
+	th.invitation = invited.Invitation.ID
+	th.signIn = w.sessionOf(w.signIn(w.org, "owner@example.com", access.RoleMember))
 	w.do(call{method: "PUT", path: "/api/v1/grants", key: w.admin, body: map[string]any{"user": th.user, "repo": "fetched", "permission": "write"}}).want(200)
 }
 
@@ -179,6 +188,23 @@ var probes = map[string]probe{
 	"listSessions":        {fixed("/api/v1/sessions"), nil, 200},
 	"getSession":          {func(th things) string { return "/api/v1/sessions/" + th.session }, nil, 404},
 	"getAuditHead":        {fixed("/api/v1/audit/head"), nil, 200},
+	"createTeam":          {fixed("/api/v1/teams"), map[string]any{"name": "web/secret"}, 201},
+	"getTeam":             {func(th things) string { return "/api/v1/teams/" + th.team }, nil, 404},
+	"updateTeam":          {func(th things) string { return "/api/v1/teams/" + th.team }, map[string]any{"name": "mine"}, 404},
+	"removeTeam":          {func(th things) string { return "/api/v1/teams/" + th.team }, nil, 404},
+	"setTeamMember":       {func(th things) string { return "/api/v1/teams/" + th.team + "/members/eve@example.com" }, map[string]any{"role": "admin"}, 404},
+	"removeTeamMember":    {func(th things) string { return "/api/v1/teams/" + th.team + "/members/zoe@example.com" }, nil, 404},
+	"getUser":             {func(th things) string { return "/api/v1/users/" + th.user }, nil, 404},
+	"updateUser":          {func(th things) string { return "/api/v1/users/" + th.user }, map[string]any{"role": "viewer"}, 404},
+	"createPasswordLink":  {func(th things) string { return "/api/v1/users/" + th.user + "/password-link" }, nil, 404},
+	"listInvitations":     {fixed("/api/v1/invitations"), nil, 200},
+	"createInvitation":    {fixed("/api/v1/invitations"), map[string]any{"email": "new@example.com"}, 201},
+	"revokeInvitation":    {func(th things) string { return "/api/v1/invitations/" + th.invitation }, nil, 404},
+	"getAccount":          {fixed("/api/v1/account"), nil, 403},
+	"changePassword":      {fixed("/api/v1/account/password"), map[string]any{"old_password": "x", "password": "correct horse battery"}, 403},
+	"listSignIns":         {fixed("/api/v1/account/sign-ins"), nil, 403},
+	"endSignIn":           {func(th things) string { return "/api/v1/account/sign-ins/" + th.signIn }, nil, 403},
+	"endOtherSignIns":     {fixed("/api/v1/account/sign-ins"), nil, 403},
 	"listAudit":           {fixed("/api/v1/audit"), nil, 200},
 	"listUsers":           {fixed("/api/v1/users"), nil, 200},
 	"createUser":          {fixed("/api/v1/users"), map[string]any{"email": "zoe@example.com"}, 201},
@@ -280,14 +306,20 @@ func TestAForeignKeyNeitherSeesNorChanges(t *testing.T) {
 		if got.status != p.foreign {
 			t.Errorf("%s with a foreign key: status %d, want %d: %s", id, got.status, p.foreign, got.body)
 		}
-		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, th.policy, th.decision, th.waiver, th.hold, th.user, th.sshKey, th.price, th.session, "ann@example.com", "backend-secret", "web/app"} {
+		for _, mine := range []string{w.org.ID.String(), th.repo, th.key, th.secret, th.policy, th.decision, th.waiver, th.hold, th.user, th.sshKey, th.price, th.session, th.team, th.invitation, th.signIn, "ann@example.com", "backend-secret", "web/app"} {
 			if strings.Contains(string(got.body), mine) {
 				t.Errorf("%s shows a foreign key %s: %s", id, mine, got.body)
 			}
 		}
 	}
+	w.unchanged(before)
+}
+
+// unchanged compares the rows of the first organisation with those of a dump.
+func (w *world) unchanged(before map[string][]string) {
+	w.t.Helper()
 	if diff := cmp.Diff(before, w.dump()); diff != "" {
-		t.Errorf("a foreign key changed rows (-before +after):\n%s", diff)
+		w.t.Errorf("somebody foreign changed rows (-before +after):\n%s", diff)
 	}
 }
 

@@ -19,6 +19,9 @@ func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 		return nil, err
 	}
 	out := GetMe200JSONResponse{Username: by.Name}
+	if by.SignedIn() {
+		out.Username = by.User
+	}
 	for _, key := range keys {
 		if "key:"+key.ID.String() == by.Name {
 			out.Username = key.Name

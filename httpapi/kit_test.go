@@ -44,7 +44,9 @@ type world struct {
 	judge   *judge
 	forge   *gitServer
 	log     *syncBuffer
-	org     store.Org
+	// accounts let people in.
+	accounts *auth.Accounts
+	org      store.Org
 	// Keys of org by scope, and one that may do everything in another.
 	admin, write, read, ingest, hook string
 	foreign                          store.Org
@@ -63,6 +65,12 @@ func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 		f(&cfg)
 	}
 	var err error
+	w.accounts, err = auth.NewAccounts(auth.AccountConfig{DB: w.db, PublicURL: cfg.PublicURL, Now: cfg.Auth.Now,
+		Cost: auth.Cost{Memory: 64, Passes: 1, Lanes: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Auth.Accounts = w.accounts
 	if w.api, err = httpapi.New(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +88,13 @@ func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 	w.foreignAdmin = storetest.MustKey(t, w.db, w.foreign, access.Admin)
 	return w
 }
+
+func withClock(c *clock) func(*httpapi.Config) {
+	return func(cfg *httpapi.Config) { cfg.Auth.Now = c.time }
+}
+
+// slowly lets nobody ask more than three times at once.
+func slowly(cfg *httpapi.Config) { cfg.Auth.PerSecond, cfg.Auth.Burst = 0.5, 3 }
 
 // rules resolve every name to a public address, without asking anybody.
 func rules() mirror.Rules {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
@@ -17,23 +19,34 @@ func (s *server) GetOrg(ctx context.Context, _ GetOrgRequestObject) (GetOrgRespo
 
 // UpdateOrg implements the operation.
 func (s *server) UpdateOrg(ctx context.Context, in UpdateOrgRequestObject) (UpdateOrgResponseObject, error) {
-	row, err := s.cfg.DB.UpdateOrg(ctx, principal(ctx), store.OrgChange{StoreConversations: in.Body.StoreConversations})
+	row, err := s.cfg.DB.UpdateOrg(ctx, principal(ctx), store.OrgChange{Title: in.Body.Title, TimeZone: in.Body.TimeZone,
+		StoreConversations: in.Body.StoreConversations})
 	return UpdateOrg200JSONResponse(orgOf(row)), err
 }
 
 func orgOf(o store.Org) Org {
-	return Org{Id: o.ID, Name: o.Name, TimeZone: o.TimeZone, StoreConversations: o.StoreConversations, CreatedAt: o.CreatedAt}
+	return Org{Id: o.ID, Name: o.Name, Title: o.Title, TimeZone: o.TimeZone, StoreConversations: o.StoreConversations, CreatedAt: o.CreatedAt}
 }
 
 // ListKeys implements the operation.
 func (s *server) ListKeys(ctx context.Context, _ ListKeysRequestObject) (ListKeysResponseObject, error) {
-	rows, err := s.cfg.DB.Keys(ctx, principal(ctx).Org)
+	by, list := principal(ctx), s.cfg.DB.Keys
+	if needs["listKeys"].may(by, access.Resource{}) != nil {
+		list = func(ctx context.Context, org uuid.UUID) ([]store.Key, error) {
+			return s.cfg.DB.KeysOf(ctx, org, by.UserID)
+		}
+	}
+	rows, err := list(ctx, by.Org)
 	return ListKeys200JSONResponse{Items: each(rows, keyOf)}, err
 }
 
 // CreateKey implements the operation.
 func (s *server) CreateKey(ctx context.Context, in CreateKeyRequestObject) (CreateKeyResponseObject, error) {
+	by := principal(ctx)
 	fresh := store.NewKey{Name: in.Body.Name, User: in.Body.User}
+	if err := s.mayMakeKey(ctx, by, &fresh); err != nil {
+		return nil, err
+	}
 	for _, scope := range in.Body.Scopes {
 		fresh.Scopes = append(fresh.Scopes, access.Scope(scope))
 	}
@@ -44,13 +57,37 @@ func (s *server) CreateKey(ctx context.Context, in CreateKeyRequestObject) (Crea
 			return nil, respond.InvalidField("expires_at", "must be a time to come such as 2027-01-31T00:00:00Z")
 		}
 	}
-	row, secret, err := s.cfg.DB.CreateKey(ctx, principal(ctx), fresh)
+	row, secret, err := s.cfg.DB.CreateKey(ctx, by, fresh)
 	return CreateKey201JSONResponse{Key: keyOf(row), Secret: secret}, err
+}
+
+// mayMakeKey refuses a key that is not the principal's to make. Whoever may make
+// only their own need not name themself.
+func (s *server) mayMakeKey(ctx context.Context, by access.Principal, fresh *store.NewKey) error {
+	need := needs["createKey"]
+	if need.may(by, access.Resource{}) == nil {
+		return nil
+	}
+	if fresh.User == "" {
+		fresh.User = by.User
+	}
+	user, err := s.findUser(ctx, fresh.User)
+	if err != nil {
+		return err
+	}
+	return need.may(by, access.Resource{Owner: user})
 }
 
 // RevokeKey implements the operation.
 func (s *server) RevokeKey(ctx context.Context, in RevokeKeyRequestObject) (RevokeKeyResponseObject, error) {
-	_, err := s.cfg.DB.RevokeKey(ctx, principal(ctx), in.Id)
+	by := principal(ctx)
+	owner, err := s.cfg.DB.KeyOwnerID(ctx, by.Org, in.Id)
+	if err == nil {
+		err = hidden(needs["revokeKey"].may(by, access.Resource{Owner: owner}))
+	}
+	if err == nil {
+		_, err = s.cfg.DB.RevokeKey(ctx, by, in.Id)
+	}
 	if err == nil {
 		s.guard.Forget("key:" + in.Id.String())
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -19,8 +20,29 @@ func (s *server) ListUsers(ctx context.Context, _ ListUsersRequestObject) (ListU
 
 // CreateUser implements the operation.
 func (s *server) CreateUser(ctx context.Context, in CreateUserRequestObject) (CreateUserResponseObject, error) {
-	row, err := s.cfg.DB.CreateUser(ctx, principal(ctx), store.NewUser{Email: in.Body.Email, Name: in.Body.Name, Logins: in.Body.Logins})
+	row, err := s.cfg.DB.CreateUser(ctx, principal(ctx), store.NewUser{Email: in.Body.Email, Name: in.Body.Name, Role: in.Body.Role, Logins: in.Body.Logins})
 	return CreateUser201JSONResponse(userOf(row)), err
+}
+
+// GetUser implements the operation.
+func (s *server) GetUser(ctx context.Context, in GetUserRequestObject) (GetUserResponseObject, error) {
+	row, err := s.cfg.DB.User(ctx, principal(ctx).Org, in.User)
+	return GetUser200JSONResponse(userOf(row)), err
+}
+
+// UpdateUser implements the operation.
+func (s *server) UpdateUser(ctx context.Context, in UpdateUserRequestObject) (UpdateUserResponseObject, error) {
+	by := principal(ctx)
+	row, err := s.cfg.DB.User(ctx, by.Org, in.User)
+	if err != nil {
+		return nil, err
+	}
+	change := store.UserChange{Name: in.Body.Name, Logins: in.Body.Logins}
+	if in.Body.Role != "" {
+		change.Role = &in.Body.Role
+	}
+	row, err = s.cfg.DB.UpdateUser(ctx, by, row.ID, change)
+	return UpdateUser200JSONResponse(userOf(row)), err
 }
 
 // DisableUser implements the operation.
@@ -35,12 +57,18 @@ func (s *server) DisableUser(ctx context.Context, in DisableUserRequestObject) (
 }
 
 func userOf(u store.User) User {
-	return User{Id: u.ID, Email: u.Email, Name: u.Name, Logins: u.Logins, CreatedAt: u.CreatedAt, DisabledAt: u.DisabledAt}
+	return User{Id: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, HasPassword: u.HasPassword, Logins: u.Logins, CreatedAt: u.CreatedAt, DisabledAt: u.DisabledAt}
 }
 
 // ListSSHKeys implements the operation.
 func (s *server) ListSSHKeys(ctx context.Context, _ ListSSHKeysRequestObject) (ListSSHKeysResponseObject, error) {
-	rows, err := s.cfg.DB.SSHKeys(ctx, principal(ctx).Org)
+	by, list := principal(ctx), s.cfg.DB.SSHKeys
+	if needs["listSSHKeys"].may(by, access.Resource{}) != nil {
+		list = func(ctx context.Context, org uuid.UUID) ([]store.SSHKey, error) {
+			return s.cfg.DB.SSHKeysOf(ctx, org, by.UserID)
+		}
+	}
+	rows, err := list(ctx, by.Org)
 	return ListSSHKeys200JSONResponse{Items: each(rows, sshKeyOf)}, err
 }
 
@@ -49,6 +77,9 @@ func (s *server) AddSSHKey(ctx context.Context, in AddSSHKeyRequestObject) (AddS
 	by := principal(ctx)
 	user, err := s.findUser(ctx, in.Body.User)
 	if err != nil {
+		return nil, err
+	}
+	if err := needs["addSSHKey"].may(by, access.Resource{Owner: user}); err != nil {
 		return nil, err
 	}
 	row, err := s.cfg.DB.AddSSHKey(ctx, by, store.NewSSHKey{UserID: user, Line: in.Body.PublicKey, Name: in.Body.Name})
@@ -60,7 +91,14 @@ func (s *server) AddSSHKey(ctx context.Context, in AddSSHKeyRequestObject) (AddS
 
 // RevokeSSHKey implements the operation.
 func (s *server) RevokeSSHKey(ctx context.Context, in RevokeSSHKeyRequestObject) (RevokeSSHKeyResponseObject, error) {
-	_, err := s.cfg.DB.RevokeSSHKey(ctx, principal(ctx), in.Id)
+	by := principal(ctx)
+	owner, err := s.cfg.DB.SSHKeyOwnerID(ctx, by.Org, in.Id)
+	if err == nil {
+		err = hidden(needs["revokeSSHKey"].may(by, access.Resource{Owner: owner}))
+	}
+	if err == nil {
+		_, err = s.cfg.DB.RevokeSSHKey(ctx, by, in.Id)
+	}
 	return RevokeSSHKey204Response{}, err
 }
 
@@ -120,6 +158,14 @@ func (s *server) grantTarget(ctx context.Context, user, team, repo string) (subj
 func (s *server) findUser(ctx context.Context, emailOrID string) (uuid.UUID, error) {
 	row, err := s.cfg.DB.User(ctx, principal(ctx).Org, emailOrID)
 	return row.ID, unknownAs("user", "the e-mail address or id of a person", err)
+}
+
+// hidden answers for what is somebody else's as for what is not there.
+func hidden(refusal error) error {
+	if refusal != nil {
+		return fmt.Errorf("%w (%v)", store.ErrNotFound, refusal)
+	}
+	return nil
 }
 
 // unknownAs names the field that names nothing.

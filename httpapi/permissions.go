@@ -33,7 +33,7 @@ var needs = map[string]need{
 	"addRepo": admin, "updateRepo": admin, "removeRepo": admin, "syncRepo": writing,
 	"checkHook": hooking, "judgePush": hooking, "reportPush": hooking,
 	"getOrg": reading, "updateOrg": admin,
-	"listKeys": admin, "createKey": admin, "revokeKey": admin,
+	"listKeys": managingKeys, "createKey": managingKeys, "revokeKey": managingKeys,
 	"listPolicies": reading, "getPolicy": reading, "listPolicyVersions": reading, "getPolicyVersion": reading,
 	"getPolicySchema": reading, "evaluatePush": reading, "backtestPolicy": reading,
 	"createPolicy": admin, "replacePolicy": admin, "updatePolicy": admin, "removePolicy": admin,
@@ -42,14 +42,18 @@ var needs = map[string]need{
 	"listWaivers": reading, "createWaiver": admin, "revokeWaiver": admin,
 	"listReviews": reading, "getReviewQueue": reading, "createReview": writing,
 	"listHolds": reading, "releaseHold": admin,
-	"listTeams": reading,
-	"listBots":  reading, "setBot": admin, "removeBot": admin,
+	"listBots": reading, "setBot": admin, "removeBot": admin,
 	"listSessions": reading, "getSession": reading,
 	"listIdentities": reading, "listIdentityRules": reading, "joinIdentities": admin, "splitIdentity": admin, "resetIdentity": admin,
 	"listPrices": reading, "listPricePeriods": reading, "setPrices": admin, "removePrice": admin, "removePriceAlias": admin,
 	"listAudit": admin, "getAuditHead": admin,
-	"listUsers": reading, "createUser": admin, "disableUser": admin,
-	"listSSHKeys": admin, "addSSHKey": admin, "revokeSSHKey": admin,
+	"listTeams": reading, "getTeam": reading, "createTeam": admin, "removeTeam": admin,
+	"updateTeam": managingTeam, "setTeamMember": managingTeam, "removeTeamMember": managingTeam,
+	"listUsers": reading, "getUser": reading, "createUser": admin, "updateUser": admin, "disableUser": admin,
+	"createPasswordLink": admin, "listInvitations": admin, "createInvitation": admin, "revokeInvitation": admin,
+	"getAccount": ownAccount, "changePassword": ownAccount,
+	"listSignIns": ownAccount, "endSignIn": ownAccount, "endOtherSignIns": ownAccount,
+	"listSSHKeys": managingKeys, "addSSHKey": managingKeys, "revokeSSHKey": managingKeys,
 	"listGrants": admin, "setGrant": admin, "removeGrant": admin,
 	"listWebhookSecrets": admin, "createWebhookSecret": admin, "revokeWebhookSecret": admin,
 	"listConnections": admin, "connect": admin, "disconnect": admin,
@@ -86,7 +90,7 @@ func (n need) may(p access.Principal, on access.Resource) error {
 func (n need) refusal() error {
 	detail := "This needs a key with scope " + n.String() + ", or a person whose role has it."
 	if n.action == access.ToUseAccount {
-		detail = "This needs a person who is signed in: session. No key will do."
+		detail = "This needs a person who is signed in. No key will do."
 	}
 	return &respond.Problem{Status: http.StatusForbidden, Code: "forbidden", Detail: detail}
 }

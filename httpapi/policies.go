@@ -24,14 +24,41 @@ func (s *server) ListPolicies(ctx context.Context, in ListPoliciesRequestObject)
 	if err != nil {
 		return nil, err
 	}
+	team, err := s.teamName(ctx, in.Params.Team)
+	if err != nil {
+		return nil, err
+	}
 	page := ListPolicies200JSONResponse{Items: []Policy{}}
 	for _, row := range rows {
-		if in.Params.Enabled != nil && row.Enabled != *in.Params.Enabled {
+		holds, err := holdsTeam(row, team)
+		if err != nil {
+			return nil, err
+		}
+		if in.Params.Enabled != nil && row.Enabled != *in.Params.Enabled || !holds {
 			continue
 		}
 		page.Items = append(page.Items, policyOf(row))
 	}
 	return page, nil
+}
+
+// holdsTeam reports whether the scope of a policy can hold pushes of a team; the
+// empty one stands for any.
+func holdsTeam(row store.Policy, team string) (bool, error) {
+	if team == "" {
+		return true, nil
+	}
+	parsed, err := row.Parse()
+	return parsed.Scope.HoldsTeam(team), err
+}
+
+// teamName is the name of a team that a filter names, empty for none.
+func (s *server) teamName(ctx context.Context, nameOrID string) (string, error) {
+	if nameOrID == "" {
+		return "", nil
+	}
+	team, err := s.cfg.DB.Team(ctx, principal(ctx).Org, nameOrID)
+	return team.Name, unknownAs("team", "the name or id of a team", err)
 }
 
 // CreatePolicy implements the operation.

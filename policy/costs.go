@@ -63,7 +63,7 @@ func (c *costRule) key() spendingKey { return spendingKey{per: c.per, monthly: c
 
 // covers reports whether the rule looks at the account for this push.
 func (c *costRule) covers(v *view, scope *Scope, s spending) bool {
-	if s.carried.Sign() <= 0 || (c.per == push.PerTeam && !scope.team(s.name)) {
+	if s.carried.Sign() <= 0 || (c.per == push.PerTeam && !scope.HoldsTeam(s.name)) {
 		return false
 	}
 	return c.touched || s.account.Period == period(v.in.Today, c.monthly)

@@ -84,7 +84,8 @@ func (s *Scope) refs(in *push.Input) []int {
 
 func (s *Scope) repo(name string) bool { return len(s.Repos) == 0 || s.repos.match(name) }
 
-func (s *Scope) team(name string) bool { return len(s.Teams) == 0 || s.teams.match(name) }
+// HoldsTeam reports whether the scope can hold pushes of a team.
+func (s *Scope) HoldsTeam(name string) bool { return len(s.Teams) == 0 || s.teams.match(name) }
 
 func (s *Scope) anyTeam(names []string) bool {
 	if len(s.Teams) == 0 {

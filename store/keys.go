@@ -123,6 +123,14 @@ func (db *DB) Keys(ctx context.Context, org uuid.UUID) ([]Key, error) {
 		`SELECT `+keyColumns+` FROM api_keys WHERE org_id = $1 ORDER BY created_at DESC, id DESC`, org)
 }
 
+// KeyOwnerID is the user whose a key is; the nil UUID for a machine's.
+// ErrNotFound if there is no such key.
+func (db *DB) KeyOwnerID(ctx context.Context, org, id uuid.UUID) (uuid.UUID, error) {
+	row, err := collectOne[struct{ Owner uuid.UUID }](ctx, db.pool, "finding key "+id.String(), `
+		SELECT coalesce(user_id, '00000000-0000-0000-0000-000000000000') AS owner FROM api_keys WHERE org_id = $1 AND id = $2`, org, id)
+	return row.Owner, err
+}
+
 // KeysOf lists the keys of a person, newest first, without revoked ones.
 func (db *DB) KeysOf(ctx context.Context, org, user uuid.UUID) ([]Key, error) {
 	return collect[Key](ctx, db.pool, "listing the keys of a user", `

@@ -125,6 +125,13 @@ func (db *DB) SSHKeys(ctx context.Context, org uuid.UUID) ([]SSHKey, error) {
 		WHERE k.org_id = $1 ORDER BY k.created_at DESC, k.id DESC`, org)
 }
 
+// SSHKeyOwnerID is the user whose a key is. ErrNotFound if there is no such key.
+func (db *DB) SSHKeyOwnerID(ctx context.Context, org, id uuid.UUID) (uuid.UUID, error) {
+	row, err := collectOne[struct{ UserID uuid.UUID }](ctx, db.pool, "finding SSH key "+id.String(),
+		`SELECT user_id FROM ssh_keys WHERE org_id = $1 AND id = $2`, org, id)
+	return row.UserID, err
+}
+
 // SSHKeysOf lists the keys of a person, newest first, without revoked ones.
 func (db *DB) SSHKeysOf(ctx context.Context, org, user uuid.UUID) ([]SSHKey, error) {
 	return collect[SSHKey](ctx, db.pool, "listing the SSH keys of a user", `

@@ -123,7 +123,7 @@ func (a Action) Need() string {
 	case r.anyone:
 		return "public"
 	case r.signedIn:
-		return "session"
+		return "person"
 	case slices.Equal(r.scopes, Scopes):
 		return "any"
 	}
