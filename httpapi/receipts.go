@@ -131,10 +131,6 @@ func (s *server) teamNamed(ctx context.Context, org uuid.UUID, name string) ([]s
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, respond.InvalidField("team", "must be the name or id of a team of your organisation")
 	}
-	if err != nil {
-		return nil, err
-	}
-	emails, err = s.cfg.DB.AddressesOf(ctx, org, emails)
 	return append([]string{}, emails...), err
 }
 

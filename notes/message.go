@@ -24,8 +24,8 @@ const maxCoAuthors = 64
 
 // CoAuthors returns the addresses of those whom a message names beside its author:
 // Co-authored-by, Co-developed-by and Signed-off-by, on any line, since forges and
-// people put them where git would not call them trailers. Each is returned once,
-// at most 64 in all.
+// people put them where git would not call them trailers. Each is returned once, in
+// lower case, at most 64 in all.
 func CoAuthors(message string) []string {
 	if len(message) > maxMessage {
 		message = message[len(message)-maxMessage:]
@@ -36,7 +36,8 @@ func CoAuthors(message string) []string {
 		if !ok || !namesPerson[strings.ToLower(strings.TrimSpace(key))] || len(out) == maxCoAuthors {
 			continue
 		}
-		if _, email := splitUser(strings.TrimSpace(value)); email != "" && len(email) <= maxValue && !slices.Contains(out, email) {
+		_, email := splitUser(strings.TrimSpace(value))
+		if email = strings.ToLower(email); email != "" && len(email) <= maxValue && !slices.Contains(out, email) {
 			out = append(out, email)
 		}
 	}

@@ -24,9 +24,54 @@ type BotRule struct {
 }
 
 // BotRules lists the rules by pattern.
-func (db *DB) BotRules(ctx context.Context, org uuid.UUID) ([]BotRule, error) {
-	return collect[BotRule](ctx, db.pool, "listing rules on bots",
+func (db *DB) BotRules(ctx context.Context, org uuid.UUID) (BotRules, error) {
+	return botRules(ctx, db.pool, org)
+}
+
+func botRules(ctx context.Context, q querier, org uuid.UUID) (BotRules, error) {
+	return collect[BotRule](ctx, q, "listing rules on bots",
 		`SELECT pattern, bot, created_by, created_at FROM bot_rules WHERE org_id = $1 ORDER BY pattern`, org)
+}
+
+// BotRules are the rules of an organisation, as is_bot has them in SQL.
+type BotRules []BotRule
+
+// IsBot reports whether an author is a bot; builtin is what the built-in list says.
+// Of several rules that match, one that says no wins.
+func (rules BotRules) IsBot(name, email string, builtin bool) bool {
+	name, email = strings.ToLower(name), strings.ToLower(email)
+	bot, matched := true, false
+	for _, r := range rules {
+		if matchGlob(r.Pattern, name) || matchGlob(r.Pattern, email) {
+			bot, matched = bot && r.Bot, true
+		}
+	}
+	if matched {
+		return bot
+	}
+	return builtin
+}
+
+// matchGlob reports whether text is the pattern, in which * stands for any run of
+// characters.
+func matchGlob(pattern, text string) bool {
+	first, rest, isGlob := strings.Cut(pattern, "*")
+	text, ok := strings.CutPrefix(text, first)
+	if !ok || !isGlob {
+		return ok && text == ""
+	}
+	parts := strings.Split(rest, "*")
+	for _, part := range parts[:len(parts)-1] {
+		if _, text, ok = strings.Cut(text, part); !ok {
+			return false
+		}
+	}
+	return strings.HasSuffix(text, parts[len(parts)-1])
+}
+
+// BotRules reads the rules within the transaction.
+func (tx *Tx) BotRules(ctx context.Context, org uuid.UUID) (BotRules, error) {
+	return botRules(ctx, tx, org)
 }
 
 const maxPattern = 200

@@ -367,3 +367,43 @@ func TestTheExampleOfTheNumbers(t *testing.T) {
 	f.want(totalState, "4 4 3 0.1775")
 	f.want(`SELECT prompts || ' ' || trim_scale(cost_usd) FROM prompt_sessions`, "2 0.1675")
 }
+
+// TestBotsAreTheSameInSQL compares both forms of the rules over random ones.
+func TestBotsAreTheSameInSQL(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	word := func(alphabet string) string {
+		var b strings.Builder
+		for range 1 + r.IntN(4) {
+			b.WriteByte(alphabet[r.IntN(len(alphabet))])
+		}
+		return b.String()
+	}
+	for range 60 {
+		if _, err := f.db.Pool().Exec(t.Context(), `DELETE FROM bot_rules`); err != nil {
+			t.Fatal(err)
+		}
+		for range r.IntN(4) {
+			_ = f.db.InTx(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.SetBotRule(t.Context(), f.by(), word(`ab*%_\\`), r.IntN(2) == 0)
+				return err
+			})
+		}
+		rules, err := f.db.BotRules(t.Context(), f.src.Org.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 40 {
+			name, email, builtin := word(`abAB%_\\`), word(`ab@`), r.IntN(2) == 0
+			var want bool
+			err := f.db.Pool().QueryRow(t.Context(), `SELECT is_bot($1, $2, $3, $4)`, f.src.Org.ID, name, email, builtin).Scan(&want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := rules.IsBot(name, email, builtin); got != want {
+				t.Fatalf("%q <%s> by %+v: %v, SQL says %v", name, email, rules, got, want)
+			}
+		}
+	}
+}

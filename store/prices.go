@@ -86,7 +86,15 @@ func (tx *Tx) PriceBook(ctx context.Context, org uuid.UUID) (*price.Book, error)
 	return priceBook(ctx, tx, org, tx.prices)
 }
 
+// priceBook asks first whether there is anything to read: mostly there is not, and
+// pushes wait for it.
 func priceBook(ctx context.Context, q querier, org uuid.UUID, base *price.Book) (*price.Book, error) {
+	var own bool
+	err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM price_entries WHERE org_id = $1) OR EXISTS (SELECT FROM price_aliases WHERE org_id = $1)`,
+		org).Scan(&own)
+	if err != nil || !own {
+		return base, translate(err, "looking for prices")
+	}
 	rows, err := prices(ctx, q, org)
 	if err != nil {
 		return nil, err
@@ -95,14 +103,11 @@ func priceBook(ctx context.Context, q querier, org uuid.UUID, base *price.Book) 
 	if err != nil {
 		return nil, err
 	}
-	if len(rows)+len(aliases) == 0 {
-		return base, nil
-	}
-	own, err := ownBook(rows, aliases)
+	book, err := ownBook(rows, aliases)
 	if err != nil {
 		return nil, fmt.Errorf("reading the prices of organisation %s: %w", org, err)
 	}
-	return base.With(own), nil
+	return base.With(book), nil
 }
 
 func ownBook(rows []Price, aliases []PriceAlias) (*price.Book, error) {

@@ -157,8 +157,8 @@ func (db *DB) TeamID(ctx context.Context, org uuid.UUID, nameOrID string) (uuid.
 	return team.ID, err
 }
 
-// TeamEmails returns the lower-case addresses of a team's members by the
-// team's name or id. ErrNotFound if there is no such team.
+// TeamEmails returns all lower-case addresses of the people whose addresses are in
+// a team, by its name or id. ErrNotFound if there is no such team.
 func (db *DB) TeamEmails(ctx context.Context, org uuid.UUID, nameOrID string) ([]string, error) {
 	team, err := db.TeamID(ctx, org, nameOrID)
 	if err != nil {
@@ -170,5 +170,8 @@ func (db *DB) TeamEmails(ctx context.Context, org uuid.UUID, nameOrID string) ([
 		return nil, translate(err, "listing the members of a team")
 	}
 	emails, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return emails, translate(err, "listing the members of a team")
+	if err != nil {
+		return nil, translate(err, "listing the members of a team")
+	}
+	return db.AddressesOf(ctx, org, emails)
 }

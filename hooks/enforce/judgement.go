@@ -66,6 +66,9 @@ func (j *judgement) fill(ctx context.Context, await bool) error {
 	for i := range j.push.Commits {
 		c.classify(&j.push.Commits[i], &j.in.Commits[i])
 	}
+	if err := j.tellBots(ctx); err != nil {
+		return err
+	}
 	if err := j.addReceipts(ctx); err != nil {
 		return err
 	}
@@ -73,6 +76,19 @@ func (j *judgement) fill(ctx context.Context, await bool) error {
 		return err
 	}
 	return j.addReviews(ctx)
+}
+
+// tellBots lets the organisation's rules say which authors are bots.
+func (j *judgement) tellBots(ctx context.Context) error {
+	rules, err := j.tx.BotRules(ctx, j.org)
+	if err != nil || len(rules) == 0 {
+		return err
+	}
+	for i := range j.in.Commits {
+		c := &j.in.Commits[i]
+		c.Bot = rules.IsBot(c.Author.Name, c.Author.Email, j.push.Commits[i].Bot)
+	}
+	return nil
 }
 
 // addReceipts turns the receipts of the notes into those of the input. Prompts
