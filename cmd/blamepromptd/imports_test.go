@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 		"policy/push", "store", "store/queue"},
 	"hooks/gateway":   {"hooks", "notes", "notes/gitcmd", "notes/mirror", "policy", "policy/access", "policy/push", "store"},
 	"httpapi/respond": {"store"},
-	"httpapi/report":  {"httpapi/respond", "store"},
+	"httpapi/report":  {},
 	"httpapi/auth":    {"httpapi/respond", "policy/access", "store"},
 	"httpapi": {"hooks", "hooks/connect", "hooks/enforce", "hooks/forge", "httpapi/...", "notes", "notes/ingest", "notes/mirror", "notes/price",
 		"policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
