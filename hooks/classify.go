@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -105,11 +106,11 @@ func (c *collection) findForced(ctx context.Context) error {
 			continue
 		}
 		ref.Forced = true
-		if len(asked) < maxAncestry {
-			asked = append(asked, i)
-		}
+		asked = append(asked, i)
 	}
-	if err := c.askAncestry(ctx, asked); err != nil {
+	// Nothing is refused for the sake of branches that are forced, so that notes refs come first.
+	slices.SortStableFunc(asked, func(a, b int) int { return cmp.Compare(rank(c.push.Refs[a]), rank(c.push.Refs[b])) })
+	if err := c.askAncestry(ctx, asked[:min(len(asked), maxAncestry)]); err != nil {
 		return err
 	}
 	for i := range c.push.Refs {
@@ -118,6 +119,13 @@ func (c *collection) findForced(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func rank(ref Ref) int {
+	if ref.Kind == push.Notes {
+		return 0
+	}
+	return 1
 }
 
 // extends reports whether a walk from the new id over the pushed commits meets

@@ -38,7 +38,8 @@ var ErrIncomplete = errors.New("history of the push is incomplete")
 //     a deleted branch.
 //   - Notes refs bring no commits. The notes of the new commits are read in the
 //     new tree of a pushed notes ref, else in the tree that it has now, and in
-//     none when it is deleted. Notes of other commits are not read.
+//     none when it is deleted. Notes of other commits are not read, but for
+//     their sizes: LargeNotes are those that come with the push.
 //   - The first push of a whole repository (Initial) and any other with more
 //     than Limits.Commits new commits: the newest are listed and MoreCommits is
 //     set. Commits beyond Limits.Diffs, DiffTime and the other bounds are
@@ -113,6 +114,7 @@ type collection struct {
 
 	measured []measurement
 	notes    foundNotes
+	large    []LargeNote
 	// tags are what pushed annotated tags stand for, by their id.
 	tags map[gitcmd.OID]gitcmd.OID
 }
@@ -178,6 +180,7 @@ func (c *collection) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	context.AfterFunc(ctx, diffs.Close)
 	side(func() error { return c.measure(ctx, diffs) })
 	side(func() error { return c.readNotes(ctx) })
+	side(func() error { return c.findLargeNotes(ctx) })
 	side(func() error {
 		defer close(c.listed)
 		defer diffs.Close()
@@ -330,4 +333,5 @@ func (c *collection) assemble() {
 	}
 	c.push.MoreCommits = c.more
 	c.push.Notes, c.push.UnreadNotes = c.notes.found, c.notes.unread
+	c.push.LargeNotes = c.large
 }

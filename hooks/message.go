@@ -330,8 +330,7 @@ func (t *lines) findings(v push.Verdict) {
 		if i == 0 || f.PolicyID != policy {
 			policy = f.PolicyID
 			t.blank()
-			t.wrap("  ", "    ", fmt.Sprintf("Policy %s, version %d (%s)%s:", quoted(f.PolicyName), f.Version,
-				clean(f.Rule, maxShownName), strictness(f.Outcome, v.Outcome)))
+			t.wrap("  ", "    ", heading(f)+strictness(f.Outcome, v.Outcome)+":")
 		}
 		t.finding(f)
 	}
@@ -339,6 +338,14 @@ func (t *lines) findings(v push.Verdict) {
 		t.blank()
 		t.wrap("  ", "    ", fmt.Sprintf("%d more findings are not shown.", more))
 	}
+}
+
+// heading names what a finding is by: a policy, or what holds without any.
+func heading(f push.Finding) string {
+	if f.PolicyID == "" {
+		return clean(f.PolicyName, maxShownName)
+	}
+	return fmt.Sprintf("Policy %s, version %d (%s)", quoted(f.PolicyName), f.Version, clean(f.Rule, maxShownName))
 }
 
 // strictness says that a finding did not decide.
@@ -404,11 +411,20 @@ func (t *lines) waysOut(a Answer) {
 		t.item("Override", "you may go ahead, on the record:")
 		t.command("git push -o " + OverrideOption + `="why" ...`)
 	}
-	if a.Waiver != "" {
+	switch {
+	case !a.waivable():
+	case a.Waiver != "":
 		t.item("Waiver", "ask "+clean(a.Waiver, maxShownName))
-	} else {
+	default:
 		t.item("Waiver", "ask an administrator of BlamePrompt, who can let this push through for a while.")
 	}
+}
+
+// waivable reports whether a waiver can let the push through: there are none of
+// what holds without a policy.
+func (a Answer) waivable() bool {
+	fixed := func(f push.Finding) bool { return f.Outcome == push.Refuse && f.PolicyID == "" }
+	return !slices.ContainsFunc(a.Verdict.Findings, fixed)
 }
 
 // text ends the text; a blank last line is left out.

@@ -38,6 +38,9 @@ type Push struct {
 	Commits []Commit `json:"commits,omitempty"`
 	// Notes are those of Commits, at most one per commit and path of a notes tree.
 	Notes []Note `json:"notes,omitempty"`
+	// LargeNotes are among what a pushed notes ref has and did not have before, 20 at
+	// most; those that were not found in time are left out.
+	LargeNotes []LargeNote `json:"large_notes,omitempty"`
 	// Initial says that no branch was there before: all history is new.
 	Initial bool `json:"initial,omitempty"`
 	// Shallow says that the pusher's history is cut off and the repository accepts
@@ -52,6 +55,10 @@ type Push struct {
 	UnreadNotes bool `json:"unread_notes,omitempty"`
 	// Waited says that the hook has looked for notes as long as it was asked to.
 	Waited bool `json:"waited,omitempty"`
+
+	// Place is set inside of the daemon alone, by who keeps the repository and will
+	// know whether it took the push. It names where the repository is kept.
+	Place string `json:"-"`
 }
 
 // Ref is one ref update.
@@ -314,6 +321,18 @@ func (p *Push) check() error {
 	for i, note := range p.Notes {
 		if _, err := gitcmd.ParseOID(string(note.Commit)); err != nil {
 			return fmt.Errorf("notes[%d]: %w", i, err)
+		}
+	}
+	return checkLarge(p.LargeNotes)
+}
+
+func checkLarge(large []LargeNote) error {
+	if len(large) > maxLargeNotes {
+		return fmt.Errorf("%d large_notes", len(large))
+	}
+	for i, note := range large {
+		if _, err := gitcmd.ParseOID(string(note.Commit)); err != nil && note.Commit != "" {
+			return fmt.Errorf("large_notes[%d]: %w", i, err)
 		}
 	}
 	return nil

@@ -2,8 +2,10 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/blameprompt/enterprise/httpapi"
+	"github.com/blameprompt/enterprise/notes/mirror"
 	"github.com/blameprompt/enterprise/store/queue"
 	"github.com/blameprompt/enterprise/store/storetest"
 )
@@ -27,6 +30,18 @@ type repo struct {
 		Receipts, Findings int
 		Current            int `json:"receipts_current"`
 		Tips               []struct{ Ref, Tip string }
+	}
+}
+
+// A host that nobody knows is the mistake of who named it.
+func TestARepositoryOfAnUnknownHostIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(cfg *httpapi.Config) {
+		cfg.Remotes = mirror.Rules{Lookup: func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no such host") }}
+	})
+	problem := w.post(w.admin, "/api/v1/repos", map[string]any{"name": "app", "url": "https://git.nowhere.example/app.git"}).want(400).problem()
+	if len(problem.Errors) != 1 || problem.Errors[0].Field != "url" || problem.Errors[0].Problem != "names a host for which the daemon finds no address" {
+		t.Errorf("%+v", problem)
 	}
 }
 

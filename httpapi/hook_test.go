@@ -133,23 +133,24 @@ func TestRepositoriesAreChanged(t *testing.T) {
 		Mode    string
 		Receipt string `json:"receipt_mode"`
 		Grace   int    `json:"grace_seconds"`
+		Notes   string `json:"notes_protection"`
 	}
 	const path = "/api/v1/repos/backend"
 	var got settings
 	w.get(w.read, path).want(200).into(&got)
-	if got != (settings{"advisory", "deferred", 900}) {
+	if got != (settings{"advisory", "deferred", 900, "mode"}) {
 		t.Errorf("at first %+v", got)
 	}
 	patch := func(body string) reply { return w.do(call{method: "PATCH", path: path, key: w.admin, body: body}) }
 	patch(`{"mode":"enforcing"}`).want(200).into(&got)
-	if got != (settings{"enforcing", "deferred", 900}) {
+	if got != (settings{"enforcing", "deferred", 900, "mode"}) {
 		t.Errorf("after the mode %+v", got)
 	}
-	patch(`{"receipt_mode":"same-push","grace_seconds":0}`).want(200).into(&got)
-	if got != (settings{"enforcing", "same-push", 0}) {
+	patch(`{"receipt_mode":"same-push","grace_seconds":0,"notes_protection":"warn"}`).want(200).into(&got)
+	if got != (settings{"enforcing", "same-push", 0, "warn"}) {
 		t.Errorf("after the receipts %+v", got)
 	}
-	for _, bad := range []string{`{}`, `{"mode":"strict"}`, `{"receipt_mode":""}`, `{"grace_seconds":604801}`, `{"grace_seconds":-1}`, `{"name":"x"}`} {
+	for _, bad := range []string{`{}`, `{"mode":"strict"}`, `{"notes_protection":"on"}`, `{"notes_protection":null}`, `{"receipt_mode":""}`, `{"grace_seconds":604801}`, `{"grace_seconds":-1}`, `{"name":"x"}`} {
 		patch(bad).want(400)
 	}
 	rows, err := w.db.AuditRows(context.Background(), w.org.ID, store.AuditFilter{}, 0, 2)

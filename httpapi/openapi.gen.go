@@ -66,10 +66,11 @@ func (e ConnectedForge) Valid() bool {
 
 // Defines values for DecisionState.
 const (
-	DecisionStateFinal    DecisionState = "final"
-	DecisionStateHeld     DecisionState = "held"
-	DecisionStatePending  DecisionState = "pending"
-	DecisionStateReleased DecisionState = "released"
+	DecisionStateFinal     DecisionState = "final"
+	DecisionStateHeld      DecisionState = "held"
+	DecisionStatePending   DecisionState = "pending"
+	DecisionStateReleased  DecisionState = "released"
+	DecisionStateWithdrawn DecisionState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the DecisionState enum.
@@ -83,6 +84,8 @@ func (e DecisionState) Valid() bool {
 		return true
 	case DecisionStateReleased:
 		return true
+	case DecisionStateWithdrawn:
+		return true
 	default:
 		return false
 	}
@@ -90,10 +93,11 @@ func (e DecisionState) Valid() bool {
 
 // Defines values for DecisionEventState.
 const (
-	DecisionEventStateFinal    DecisionEventState = "final"
-	DecisionEventStateHeld     DecisionEventState = "held"
-	DecisionEventStatePending  DecisionEventState = "pending"
-	DecisionEventStateReleased DecisionEventState = "released"
+	DecisionEventStateFinal     DecisionEventState = "final"
+	DecisionEventStateHeld      DecisionEventState = "held"
+	DecisionEventStatePending   DecisionEventState = "pending"
+	DecisionEventStateReleased  DecisionEventState = "released"
+	DecisionEventStateWithdrawn DecisionEventState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the DecisionEventState enum.
@@ -106,6 +110,8 @@ func (e DecisionEventState) Valid() bool {
 	case DecisionEventStatePending:
 		return true
 	case DecisionEventStateReleased:
+		return true
+	case DecisionEventStateWithdrawn:
 		return true
 	default:
 		return false
@@ -165,19 +171,19 @@ func (e Forge) Valid() bool {
 
 // Defines values for GatewayMode.
 const (
-	Forwarding GatewayMode = "forwarding"
-	Hosted     GatewayMode = "hosted"
-	Off        GatewayMode = "off"
+	GatewayModeForwarding GatewayMode = "forwarding"
+	GatewayModeHosted     GatewayMode = "hosted"
+	GatewayModeOff        GatewayMode = "off"
 )
 
 // Valid indicates whether the value is a known member of the GatewayMode enum.
 func (e GatewayMode) Valid() bool {
 	switch e {
-	case Forwarding:
+	case GatewayModeForwarding:
 		return true
-	case Hosted:
+	case GatewayModeHosted:
 		return true
-	case Off:
+	case GatewayModeOff:
 		return true
 	default:
 		return false
@@ -247,6 +253,30 @@ const (
 func (e HookPushVersion) Valid() bool {
 	switch e {
 	case N1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotesProtection.
+const (
+	NotesProtectionMode   NotesProtection = "mode"
+	NotesProtectionOff    NotesProtection = "off"
+	NotesProtectionRefuse NotesProtection = "refuse"
+	NotesProtectionWarn   NotesProtection = "warn"
+)
+
+// Valid indicates whether the value is a known member of the NotesProtection enum.
+func (e NotesProtection) Valid() bool {
+	switch e {
+	case NotesProtectionMode:
+		return true
+	case NotesProtectionOff:
+		return true
+	case NotesProtectionRefuse:
+		return true
+	case NotesProtectionWarn:
 		return true
 	default:
 		return false
@@ -567,10 +597,11 @@ func (e ListDecisionsParamsOutcome) Valid() bool {
 
 // Defines values for ListDecisionsParamsState.
 const (
-	ListDecisionsParamsStateFinal    ListDecisionsParamsState = "final"
-	ListDecisionsParamsStateHeld     ListDecisionsParamsState = "held"
-	ListDecisionsParamsStatePending  ListDecisionsParamsState = "pending"
-	ListDecisionsParamsStateReleased ListDecisionsParamsState = "released"
+	ListDecisionsParamsStateFinal     ListDecisionsParamsState = "final"
+	ListDecisionsParamsStateHeld      ListDecisionsParamsState = "held"
+	ListDecisionsParamsStatePending   ListDecisionsParamsState = "pending"
+	ListDecisionsParamsStateReleased  ListDecisionsParamsState = "released"
+	ListDecisionsParamsStateWithdrawn ListDecisionsParamsState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the ListDecisionsParamsState enum.
@@ -583,6 +614,8 @@ func (e ListDecisionsParamsState) Valid() bool {
 	case ListDecisionsParamsStatePending:
 		return true
 	case ListDecisionsParamsStateReleased:
+		return true
+	case ListDecisionsParamsStateWithdrawn:
 		return true
 	default:
 		return false
@@ -1091,7 +1124,7 @@ type Hold struct {
 	Reason     string             `json:"reason"`
 	Ref        string             `json:"ref"`
 
-	// Release What ended it: waived, reviewed, gone, judged, released; empty while it is in force.
+	// Release What ended it: waived, reviewed, gone, judged, released, withdrawn; empty while it is in force.
 	Release    string             `json:"release"`
 	ReleasedAt *Time              `json:"released_at"`
 	ReleasedBy string             `json:"released_by"`
@@ -1313,6 +1346,10 @@ type NoteVersion struct {
 	Ref         string             `json:"ref"`
 	RepoId      openapi_types.UUID `json:"repo_id"`
 }
+
+// NotesProtection What becomes of pushes that delete or rewind a notes ref of the repository, or bring notes that are too large to be
+// read: by the mode they are refused (`enforcing`) or warned of (`advisory`).
+type NotesProtection string
 
 // Org defines model for Org.
 type Org struct {
@@ -1873,11 +1910,15 @@ type Repo struct {
 	Id           openapi_types.UUID `json:"id"`
 
 	// Mode What becomes of pushes that nobody could judge; `advisory` accepts them with a warning.
-	Mode         RepoMode         `json:"mode"`
-	Name         string           `json:"name"`
-	NotesOnly    bool             `json:"notes_only"`
-	NotesRefs    []string         `json:"notes_refs"`
-	ObjectFormat RepoObjectFormat `json:"object_format"`
+	Mode      RepoMode `json:"mode"`
+	Name      string   `json:"name"`
+	NotesOnly bool     `json:"notes_only"`
+
+	// NotesProtection What becomes of pushes that delete or rewind a notes ref of the repository, or bring notes that are too large to be
+	// read: by the mode they are refused (`enforcing`) or warned of (`advisory`).
+	NotesProtection NotesProtection  `json:"notes_protection"`
+	NotesRefs       []string         `json:"notes_refs"`
+	ObjectFormat    RepoObjectFormat `json:"object_format"`
 
 	// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
 	ReceiptMode ReceiptMode `json:"receipt_mode"`
@@ -1913,6 +1954,10 @@ type RepoSettings struct {
 
 	// Mode What becomes of pushes that nobody could judge; `advisory` accepts them with a warning.
 	Mode *RepoMode `json:"mode,omitempty"`
+
+	// NotesProtection What becomes of pushes that delete or rewind a notes ref of the repository, or bring notes that are too large to be
+	// read: by the mode they are refused (`enforcing`) or warned of (`advisory`).
+	NotesProtection *NotesProtection `json:"notes_protection,omitempty"`
 
 	// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
 	ReceiptMode *ReceiptMode `json:"receipt_mode,omitempty"`

@@ -83,8 +83,11 @@ func (s *server) newRepo(ctx context.Context, body NewRepo) (store.NewRepo, erro
 		return fresh, nil
 	}
 	remote, err := s.cfg.Remotes.Check(ctx, body.Url)
-	if errors.Is(err, mirror.ErrRefused) {
+	switch {
+	case errors.Is(err, mirror.ErrRefused):
 		return store.NewRepo{}, respond.InvalidField("url", err.Error())
+	case errors.Is(err, mirror.ErrUnreachable) && ctx.Err() == nil:
+		return store.NewRepo{}, respond.InvalidField("url", "names a host for which the daemon finds no address")
 	}
 	if err != nil {
 		return store.NewRepo{}, err
@@ -119,6 +122,9 @@ func (s *server) UpdateRepo(ctx context.Context, in UpdateRepoRequestObject) (Up
 	}
 	if in.Body.Gateway != nil {
 		change.Gateway = store.Gateway(*in.Body.Gateway)
+	}
+	if in.Body.NotesProtection != nil {
+		change.NotesProtection = store.NotesProtection(*in.Body.NotesProtection)
 	}
 	change.ForwardNotes = in.Body.ForwardNotes
 	if in.Body.ExcludedPaths != nil {
@@ -186,7 +192,7 @@ func (s *server) describe(ctx context.Context, rows ...store.Repo) ([]Repo, erro
 func repoOf(r store.Repo, status store.RepoStatus) Repo {
 	return Repo{Id: r.ID, Name: r.Name, Url: r.RemoteURL, NotesRefs: r.NotesRefs, NotesOnly: !r.FetchHeads,
 		DefaultBranch: r.DefaultBranch, ObjectFormat: RepoObjectFormat(r.ObjectFormat), Mode: RepoMode(r.Mode),
-		ReceiptMode: ReceiptMode(r.ReceiptMode), GraceSeconds: r.GraceSeconds,
+		ReceiptMode: ReceiptMode(r.ReceiptMode), GraceSeconds: r.GraceSeconds, NotesProtection: NotesProtection(r.NotesProtection),
 		Gateway: GatewayMode(r.Gateway), ForwardNotes: r.ForwardNotes, ExcludedPaths: r.ExcludedPaths, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
 		Status: RepoStatus{FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt, FetchFailures: r.FetchFailures,
 			FetchError: r.FetchError, Receipts: status.Receipts, ReceiptsCurrent: status.ReceiptsCurrent,

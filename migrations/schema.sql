@@ -851,7 +851,7 @@ CREATE TABLE public.decisions (
     took_us integer NOT NULL,
     request_id text NOT NULL,
     CONSTRAINT decisions_outcome_check CHECK ((outcome = ANY (ARRAY['accept'::text, 'warn'::text, 'pending'::text, 'refuse'::text]))),
-    CONSTRAINT decisions_state_check CHECK ((state = ANY (ARRAY['final'::text, 'pending'::text, 'held'::text, 'released'::text])))
+    CONSTRAINT decisions_state_check CHECK ((state = ANY (ARRAY['final'::text, 'pending'::text, 'held'::text, 'released'::text, 'withdrawn'::text])))
 );
 
 CREATE TABLE public.findings (
@@ -1094,6 +1094,13 @@ ALTER TABLE public.note_versions ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTI
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.open_pushes (
+    org_id uuid NOT NULL,
+    decision_id uuid NOT NULL,
+    place text NOT NULL,
+    session text NOT NULL
 );
 
 CREATE TABLE public.orgs (
@@ -1431,9 +1438,11 @@ CREATE TABLE public.repos (
     forge_path text DEFAULT ''::text NOT NULL,
     hooked_at timestamp with time zone,
     excluded_paths text[] DEFAULT '{}'::text[] NOT NULL,
+    notes_protection text DEFAULT 'mode'::text NOT NULL,
     CONSTRAINT repos_gateway_check CHECK ((gateway = ANY (ARRAY['off'::text, 'hosted'::text, 'forwarding'::text]))),
     CONSTRAINT repos_grace_seconds_check CHECK (((grace_seconds >= 0) AND (grace_seconds <= 604800))),
     CONSTRAINT repos_mode_check CHECK ((mode = ANY (ARRAY['advisory'::text, 'enforcing'::text]))),
+    CONSTRAINT repos_notes_protection_check CHECK ((notes_protection = ANY (ARRAY['mode'::text, 'refuse'::text, 'warn'::text, 'off'::text]))),
     CONSTRAINT repos_object_format_check CHECK ((object_format = ANY (ARRAY['sha1'::text, 'sha256'::text]))),
     CONSTRAINT repos_receipt_mode_check CHECK ((receipt_mode = ANY (ARRAY['deferred'::text, 'wait'::text, 'same-push'::text])))
 );
@@ -1702,6 +1711,9 @@ ALTER TABLE ONLY public.note_uploads
 ALTER TABLE ONLY public.note_versions
     ADD CONSTRAINT note_versions_pkey PRIMARY KEY (org_id, repo_id, ref, commit, notes_commit);
 
+ALTER TABLE ONLY public.open_pushes
+    ADD CONSTRAINT open_pushes_pkey PRIMARY KEY (org_id, decision_id);
+
 ALTER TABLE ONLY public.orgs
     ADD CONSTRAINT orgs_name_key UNIQUE (name);
 
@@ -1889,6 +1901,8 @@ CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (o
 
 CREATE UNIQUE INDEX note_versions_seq ON public.note_versions USING btree (org_id, seq);
 
+CREATE INDEX open_pushes_place ON public.open_pushes USING btree (place, session);
+
 CREATE UNIQUE INDEX policies_name ON public.policies USING btree (org_id, name) WHERE (removed_at IS NULL);
 
 CREATE INDEX prompt_sessions_time ON public.prompt_sessions USING btree (org_id, last_at DESC, id DESC);
@@ -1900,6 +1914,8 @@ CREATE INDEX prompts_session ON public.prompts USING btree (org_id, provider, se
 CREATE INDEX pushed_commits_decision ON public.pushed_commits USING btree (org_id, decision_id);
 
 CREATE INDEX pushed_commits_patch ON public.pushed_commits USING btree (org_id, repo_id, patch_id) WHERE (patch_id <> ''::text);
+
+CREATE INDEX pushed_prompts_decision ON public.pushed_prompts USING btree (org_id, decision_id);
 
 CREATE INDEX pushed_prompts_loose ON public.pushed_prompts USING btree (org_id, day) WHERE ((summed_usd IS NULL) OR stale);
 
@@ -1951,9 +1967,13 @@ CREATE INDEX team_members_email ON public.team_members USING btree (org_id, emai
 
 CREATE INDEX users_logins ON public.users USING gin (logins);
 
+CREATE INDEX violations_commit ON public.violations USING btree (org_id, commit, id DESC);
+
 CREATE INDEX violations_decision ON public.violations USING btree (org_id, decision_id);
 
 CREATE INDEX violations_policy ON public.violations USING btree (org_id, policy_id, id DESC);
+
+CREATE INDEX violations_pusher ON public.violations USING btree (org_id, pusher, id DESC);
 
 CREATE INDEX violations_repo ON public.violations USING btree (org_id, repo_id, id DESC);
 

@@ -21,11 +21,12 @@ const (
 
 // RecordedPush is a decision with what was judged.
 type RecordedPush struct {
-	ID      uuid.UUID
-	At      time.Time
-	RepoID  uuid.UUID
-	Repo    string
-	Pusher  string
+	ID     uuid.UUID
+	At     time.Time
+	RepoID uuid.UUID
+	Repo   string
+	Pusher string
+	// Outcome is what the pusher was told in the end: refuse of a withdrawn decision.
 	Outcome push.Outcome
 	// AwaitedUntil is when the time for receipts that come later was over.
 	AwaitedUntil time.Time
@@ -61,7 +62,7 @@ func (db *DB) recordedFrom(ctx context.Context, org, after uuid.UUID, from, to t
 	const op = "reading recorded pushes"
 	return func(yield func(RecordedPush, error) bool) {
 		rows, err := db.pool.Query(ctx, `
-			SELECT d.id, d.at, d.repo_id, d.repo, d.pusher, d.outcome,
+			SELECT d.id, d.at, d.repo_id, d.repo, d.pusher, CASE WHEN d.state = 'withdrawn' THEN 'refuse' ELSE d.outcome END,
 			       d.at + make_interval(secs => CASE WHEN d.receipt_mode = 'deferred' THEN coalesce(r.grace_seconds, 0) ELSE 0 END),
 			       CASE WHEN octet_length(i.input::text) <= $6 THEN i.input END, coalesce(octet_length(i.input::text) > $6, false)
 			FROM decisions d LEFT JOIN decision_inputs i ON i.org_id = d.org_id AND i.decision_id = d.id

@@ -50,6 +50,10 @@ type PushTarget struct {
 	GraceSeconds  int
 	// Connected says that a forge is to be told of verdicts.
 	Connected bool
+	// NotesRefs are the refs whose notes are taken in, NotesProtection what they are
+	// protected by.
+	NotesRefs       []string
+	NotesProtection NotesProtection
 	// Now is the database's time, the same for all of a transaction's questions.
 	Now time.Time
 }
@@ -64,7 +68,9 @@ func (tx *Tx) PushTarget(ctx context.Context, org uuid.UUID, name string) (PushT
 		SELECT o.id AS org_id, o.time_zone, o.policy_revision, coalesce(r.id, $3) AS repo_id, $2 AS repo,
 		       coalesce(r.default_branch, '') AS default_branch, coalesce(r.mode, 'advisory') AS mode,
 		       coalesce(r.receipt_mode, 'deferred') AS receipt_mode, coalesce(r.grace_seconds, 900) AS grace_seconds,
-		       r.connection_id IS NOT NULL AS connected, now() AS now
+		       r.connection_id IS NOT NULL AS connected,
+		       coalesce(r.notes_refs, ARRAY['refs/notes/blameprompt', 'refs/notes/ai']) AS notes_refs,
+		       coalesce(r.notes_protection, 'mode') AS notes_protection, now() AS now
 		FROM orgs o LEFT JOIN repos r ON r.org_id = o.id AND r.name = $2
 		WHERE o.id = $1`, org, name, uuid.Nil)
 }

@@ -15,12 +15,14 @@ import (
 type DecisionState string
 
 // The states. Pending decisions wait for receipts, held ones keep their pusher
-// from pushing to the branch; Final and Released are ends.
+// from pushing to the branch; Final and Released are ends. Withdrawn ones let a
+// push through that its repository did not take.
 const (
-	StateFinal    DecisionState = "final"
-	StatePending  DecisionState = "pending"
-	StateHeld     DecisionState = "held"
-	StateReleased DecisionState = "released"
+	StateFinal     DecisionState = "final"
+	StatePending   DecisionState = "pending"
+	StateHeld      DecisionState = "held"
+	StateReleased  DecisionState = "released"
+	StateWithdrawn DecisionState = "withdrawn"
 )
 
 // Decision is what was decided on one push, as lists show it.
@@ -150,7 +152,8 @@ type Hold struct {
 	CreatedAt  time.Time
 	ReleasedAt *time.Time
 	ReleasedBy string
-	// Release says why it ended: waived, reviewed, gone, judged or released.
+	// Release says why it ended: waived, reviewed, gone, judged, released or
+	// withdrawn.
 	Release string
 	Reason  string
 }

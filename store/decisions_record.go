@@ -23,7 +23,9 @@ type NewDecision struct {
 	Verdict push.Verdict
 	// Push and Input are what was judged, as JSON.
 	Push, Input json.RawMessage
-	// Brought and Prompts are of accepted pushes alone.
+	// Place is where the repository is kept, if it will be known whether it took the
+	// push; see OpenPush. Place, Brought and Prompts are of accepted pushes alone.
+	Place   string
 	Brought []PushedCommit
 	Prompts []PushedPrompt
 }
@@ -50,6 +52,9 @@ func (tx *Tx) RecordDecision(ctx context.Context, by access.Principal, d *NewDec
 	w.violations(d.Verdict, false)
 	queuePushedCommits(b, d)
 	queuePushedPrompts(b, d)
+	if d.Place != "" {
+		b.Queue(`INSERT INTO open_pushes (org_id, decision_id, place, session) VALUES ($1, $2, $3, $4)`, d.Org, d.ID, d.Place, d.RequestID)
+	}
 	w.audit(by, auditAction(d), map[string]any{"decision": d.ID, "pusher": d.Pusher, "state": d.State, "override": d.Override})
 	return w.send(ctx, tx, "recording a decision")
 }

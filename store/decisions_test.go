@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +107,42 @@ func TestDecisionIsReadWithWhatHangsOnIt(t *testing.T) {
 	}
 	if _, err := db.Decision(context.Background(), uuid.New(), id); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("reading it for another organisation: %v, want ErrNotFound", err)
+	}
+}
+
+// Pages of violations of one pusher, and of one commit, read what they show and
+// no more.
+func TestViolationsAreFoundByIndex(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), storetest.Open(t)
+	org := storetest.MustOrg(t, db, "acme").ID
+	manyDecisions(t, db, org, 10)
+	_, err := db.Pool().Exec(ctx, `
+		INSERT INTO violations (org_id, id, decision_id, late, repo_id, repo, pusher, policy_id, policy_name, version, rule, outcome, commit, finding)
+		SELECT v.org_id, md5('v' || i)::uuid, v.decision_id, false, v.repo_id, v.repo, 'dev' || i % 500 || '@example.com', v.policy_id, '', 1,
+		       'blocked_models', 'refuse', md5('c' || i / 3), '{}'
+		FROM violations v, generate_series(1, 40000) i WHERE v.org_id = $1`, org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, db, `ANALYZE violations`)
+	commit := storetest.Column(t, db, `SELECT md5('c100')`)[0]
+	for _, c := range []struct {
+		filter store.ViolationFilter
+		index  string
+		want   int
+	}{
+		{store.ViolationFilter{Pusher: "dev7@example.com"}, "violations_pusher", 50},
+		{store.ViolationFilter{Pusher: "nobody@example.com"}, "violations_pusher", 0},
+		{store.ViolationFilter{Commit: commit}, "violations_commit", 3},
+		{store.ViolationFilter{Commit: commit, Pusher: "dev301@example.com"}, "violations_commit", 1},
+	} {
+		page, plan, err := store.ExplainViolations(ctx, db, org, c.filter, 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) != c.want || !strings.Contains(plan, c.index) {
+			t.Errorf("%+v: %d violations, want %d by %s:\n%s", c.filter, len(page), c.want, c.index, plan)
+		}
 	}
 }

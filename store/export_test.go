@@ -110,6 +110,18 @@ func ExplainDecisions(ctx context.Context, db *DB, org uuid.UUID, f DecisionFilt
 	return plan, err
 }
 
+// ExplainViolations is DB.Violations, with its plan.
+func ExplainViolations(ctx context.Context, db *DB, org uuid.UUID, f ViolationFilter, limit int) (page []Violation, plan string, err error) {
+	err = db.snapshot(ctx, func(q querier) (err error) {
+		e := &explainer{querier: q}
+		if page, err = violationsPage(ctx, e, org, f, uuid.Nil, limit); err == nil {
+			plan = e.plans[0]
+		}
+		return err
+	})
+	return page, plan, err
+}
+
 // SumPushedPrompts is DB.SumPushedPrompts for prompts of any age.
 func SumPushedPrompts(ctx context.Context, db *DB, age time.Duration, limit int) (int, error) {
 	return db.sumPushedPrompts(ctx, age, limit)

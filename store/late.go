@@ -32,6 +32,8 @@ const (
 	EventPolicy = "policy"
 	// EventGone: commits or a ref of the push are there no more.
 	EventGone = "gone"
+	// EventWithdrawn: the repository did not take the push.
+	EventWithdrawn = "withdrawn"
 )
 
 // WaitingDecisions lists the pending and held decisions of a repository, oldest
@@ -304,11 +306,11 @@ type AcceptedPush struct {
 }
 
 // AcceptedPushes lists the newest limit pushes to a repository that were let
-// through after a decision (the nil UUID: any), newest first.
+// through after a decision (the nil UUID: any) and not withdrawn, newest first.
 func (tx *Tx) AcceptedPushes(ctx context.Context, org, repo, after uuid.UUID, limit int) ([]AcceptedPush, error) {
 	return collect[AcceptedPush](ctx, tx, "listing accepted pushes", `
 		SELECT id, at, refs FROM decisions
-		WHERE org_id = $1 AND repo_id = $2 AND id > $3 AND outcome <> 'refuse' ORDER BY id DESC LIMIT $4`, org, repo, after, limit)
+		WHERE org_id = $1 AND repo_id = $2 AND id > $3 AND outcome <> 'refuse' AND state <> 'withdrawn' ORDER BY id DESC LIMIT $4`, org, repo, after, limit)
 }
 
 // RecordedPush reads the push that was decided on, as it was recorded.

@@ -24,14 +24,30 @@ const (
 	ReceiptsSamePush = "same-push"
 )
 
+// NotesProtection says what becomes of a push that deletes or rewinds a notes ref
+// of a repository, or brings notes that are too large to be read.
+type NotesProtection string
+
+// By the mode, such a push is refused in an enforcing repository and warned of in
+// an advisory one.
+const (
+	NotesByMode  NotesProtection = "mode"
+	NotesRefuse  NotesProtection = "refuse"
+	NotesWarn    NotesProtection = "warn"
+	NotesWithout NotesProtection = "off"
+)
+
+var notesProtections = []NotesProtection{NotesByMode, NotesRefuse, NotesWarn, NotesWithout}
+
 // RepoSettings change how a repository is judged, served and counted; nil and
 // "" keep what is there.
 type RepoSettings struct {
-	Mode         string
-	ReceiptMode  string
-	Grace        *time.Duration
-	Gateway      Gateway
-	ForwardNotes *bool
+	Mode            string
+	ReceiptMode     string
+	Grace           *time.Duration
+	Gateway         Gateway
+	ForwardNotes    *bool
+	NotesProtection NotesProtection
 	// ExcludedPaths are all globs of paths whose lines do not count, in their
 	// order; empty and not nil for none.
 	ExcludedPaths []string
@@ -40,7 +56,7 @@ type RepoSettings struct {
 // Empty reports whether nothing is to be changed.
 func (in *RepoSettings) Empty() bool {
 	return in.Mode == "" && in.ReceiptMode == "" && in.Grace == nil && in.Gateway == "" && in.ForwardNotes == nil &&
-		in.ExcludedPaths == nil
+		in.NotesProtection == "" && in.ExcludedPaths == nil
 }
 
 // MaxGrace is the longest time for which receipts may be late.
@@ -62,9 +78,10 @@ func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID,
 		repo, err = collectOne[Repo](ctx, tx, "changing repository "+id.String(), `
 			UPDATE repos SET mode = coalesce(nullif($3, ''), mode), receipt_mode = coalesce(nullif($4, ''), receipt_mode),
 				grace_seconds = coalesce($5, grace_seconds), gateway = coalesce(nullif($6, ''), gateway),
-				forward_notes = coalesce($7, forward_notes), excluded_paths = coalesce($8, excluded_paths)
+				forward_notes = coalesce($7, forward_notes), excluded_paths = coalesce($8, excluded_paths),
+				notes_protection = coalesce(nullif($9, ''), notes_protection)
 			WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, by.Org, id, in.Mode, in.ReceiptMode, grace, in.Gateway, in.ForwardNotes,
-			in.ExcludedPaths)
+			in.ExcludedPaths, in.NotesProtection)
 		if err != nil {
 			return err
 		}
@@ -74,7 +91,7 @@ func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID,
 		return tx.Audit(ctx, by, "repo.update", repo.Name, map[string]any{
 			"mode": repo.Mode, "receipt_mode": repo.ReceiptMode, "grace_seconds": repo.GraceSeconds,
 			"gateway": repo.Gateway, "forward_notes": repo.ForwardNotes,
-			"excluded_paths": repo.ExcludedPaths})
+			"excluded_paths": repo.ExcludedPaths, "notes_protection": repo.NotesProtection})
 	})
 	return repo, err
 }
@@ -92,6 +109,8 @@ func (in RepoSettings) check() error {
 		return &InvalidError{"grace", "use whole seconds from 0 to 168h"}
 	case in.Gateway != "" && !in.Gateway.known():
 		return &InvalidError{"gateway", "use off, hosted or forwarding"}
+	case in.NotesProtection != "" && !slices.Contains(notesProtections, in.NotesProtection):
+		return &InvalidError{"notes_protection", "use mode, refuse, warn or off"}
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ type Repo struct {
 	// push.
 	ReceiptMode  string
 	GraceSeconds int
+	// NotesProtection says what becomes of pushes that harm the notes refs.
+	NotesProtection NotesProtection
 	// ExcludedPaths are globs of paths whose lines do not count, as
 	// lines.NewExcluder reads them.
 	ExcludedPaths []string
@@ -98,7 +100,7 @@ type NewRepo struct {
 
 const repoColumns = `id, org_id, name, remote_url, notes_refs, fetch_heads, default_branch, object_format,
 	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at, gateway, forward_notes,
-	mode, receipt_mode, grace_seconds, excluded_paths, connection_id, forge_path, hooked_at`
+	mode, receipt_mode, grace_seconds, notes_protection, excluded_paths, connection_id, forge_path, hooked_at`
 
 // CreateRepo registers a repository. One that was removed, or that so far only
 // the API fed, is taken up again under its old id with all that it holds.

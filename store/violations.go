@@ -27,6 +27,10 @@ type ViolationFilter struct {
 // Violations lists up to limit violations, newest first, after the one with the
 // id after (the nil UUID: from the newest).
 func (db *DB) Violations(ctx context.Context, org uuid.UUID, f ViolationFilter, after uuid.UUID, limit int) ([]Violation, error) {
+	return violationsPage(ctx, db.pool, org, f, after, limit)
+}
+
+func violationsPage(ctx context.Context, q querier, org uuid.UUID, f ViolationFilter, after uuid.UUID, limit int) ([]Violation, error) {
 	c := &conditions{}
 	c.add("v.org_id = ?", org)
 	if f.Decision != uuid.Nil {
@@ -53,6 +57,6 @@ func (db *DB) Violations(ctx context.Context, org uuid.UUID, f ViolationFilter, 
 		c.add("(v.waiver_id IS NOT NULL) = ?", *f.Waived)
 	}
 	c.newest("v.id", "v.at", f.From, f.To, after)
-	return collect[Violation](ctx, db.pool, "listing violations", `SELECT `+violationColumns+` FROM violations v
+	return collect[Violation](ctx, q, "listing violations", `SELECT `+violationColumns+` FROM violations v
 		WHERE `+c.where()+` ORDER BY v.id DESC LIMIT `+itoa(limit), c.args...)
 }

@@ -89,7 +89,7 @@ func newDecisionList(a *app) *cobra.Command {
 	flags.StringVar(&in.policy, "policy", "", "Only those in which a policy was violated, by its name or id")
 	flags.StringVar(&in.pusher, "pusher", "", "Only those of a pusher, by e-mail address or account name")
 	flags.StringVar(&in.outcome, "outcome", "", "Only those with an outcome: accept, warn, pending, refuse")
-	flags.StringVar(&in.state, "state", "", "Only those in a state: final, pending, held, released")
+	flags.StringVar(&in.state, "state", "", "Only those in a state: final, pending, held, released, withdrawn")
 	flags.IntVar(&in.limit, "limit", 50, "How many at most")
 	return cmd
 }

@@ -28,6 +28,8 @@ type repoShown struct {
 	Mode          string   `json:"mode"`
 	ReceiptMode   string   `json:"receipt_mode"`
 	GraceSeconds  int      `json:"grace_seconds"`
+	// NotesProtection is mode, refuse, warn or off.
+	NotesProtection string `json:"notes_protection"`
 	// Gateway is off, hosted or forwarding.
 	Gateway         string     `json:"gateway"`
 	ForwardNotes    bool       `json:"forward_notes"`
@@ -54,7 +56,8 @@ type tipShown struct {
 func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 	shown := repoShown{
 		ID: r.ID.String(), Name: r.Name, RemoteURL: r.RemoteURL, NotesRefs: r.NotesRefs, DefaultBranch: r.DefaultBranch,
-		Mode: r.Mode, ReceiptMode: r.ReceiptMode, GraceSeconds: r.GraceSeconds, Gateway: string(r.Gateway), ForwardNotes: r.ForwardNotes,
+		Mode: r.Mode, ReceiptMode: r.ReceiptMode, GraceSeconds: r.GraceSeconds, NotesProtection: string(r.NotesProtection),
+		Gateway: string(r.Gateway), ForwardNotes: r.ForwardNotes,
 		ExcludedPaths: r.ExcludedPaths, Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
 		CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt, FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt,
 		FetchFailures: r.FetchFailures, FetchError: r.FetchError,
@@ -277,6 +280,7 @@ func (a *app) printStatus(ctx context.Context, s *session, by access.Principal, 
 		{"Mode", r.Mode},
 		{"Gateway", gatewayOf(r)},
 		{"Receipts due", receiptsDue(r)},
+		{"Notes protection", string(r.NotesProtection)},
 		{"Excluded paths", strings.Join(r.ExcludedPaths, ", ")},
 		{"Receipts", fmt.Sprintf("%d, of which %d current", shown.Receipts, shown.ReceiptsCurrent)},
 		{"Findings", strconv.FormatInt(shown.Findings, 10)},
@@ -307,7 +311,7 @@ func receiptsDue(r store.Repo) string {
 func newRepoSet(a *app) *cobra.Command {
 	var in store.RepoSettings
 	var grace time.Duration
-	var gateway string
+	var gateway, protection string
 	var forwardNotes bool
 	var exclude []string
 	cmd := &cobra.Command{
@@ -327,8 +331,9 @@ func newRepoSet(a *app) *cobra.Command {
 			if cmd.Flags().Changed("exclude") {
 				in.ExcludedPaths = slices.DeleteFunc(exclude, func(glob string) bool { return glob == "" })
 			}
+			in.NotesProtection = store.NotesProtection(protection)
 			if in.Gateway = store.Gateway(gateway); in.Empty() {
-				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts, --grace, --gateway, --forward-notes or --exclude")}
+				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts, --grace, --protect-notes, --gateway, --forward-notes or --exclude")}
 			}
 			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, by access.Principal, repo store.Repo) error {
 				repo, err := s.db.UpdateRepo(ctx, by, repo.ID, in)
@@ -343,6 +348,8 @@ func newRepoSet(a *app) *cobra.Command {
 	flags.StringVar(&in.Mode, "mode", "", "What becomes of pushes that nobody could judge: advisory (accepted) or enforcing (refused)")
 	flags.StringVar(&in.ReceiptMode, "receipts", "", "When receipts are wanted: deferred, wait or same-push")
 	flags.DurationVar(&grace, "grace", 0, "How long deferred receipts may come after their push, such as 15m")
+	flags.StringVar(&protection, "protect-notes", "", "What becomes of pushes that delete or rewind notes refs, or bring notes too large to read: "+
+		"mode (by the mode: refused or warned), refuse, warn or off")
 	flags.StringVar(&gateway, "gateway", "", "How the SSH gateway serves it: off, hosted (kept here) or forwarding (sent on to the remote)")
 	flags.BoolVar(&forwardNotes, "forward-notes", true, "Send merged notes on to the remote too")
 	flags.StringArrayVar(&exclude, "exclude", nil, "Glob of paths whose lines do not count; may be given several times")

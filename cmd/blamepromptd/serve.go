@@ -293,12 +293,34 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, socket *hookSoc
 	}
 	if ssh != nil {
 		group.Go(func() error { return d.gateway.Serve(ssh) })
+		group.Go(func() error { return d.settlePushes(ctx) })
 	}
 	group.Go(func() error {
 		supervised(ctx, "http://"+d.cfg.HTTPAddr+"/healthz", d.log)
 		return d.stop()
 	})
 	return group.Wait()
+}
+
+// settleEvery is the pause between two looks for pushes to this daemon's gateway
+// of which it is not known whether they arrived.
+const settleEvery = time.Minute
+
+// settlePushes is done by each daemon for itself, and so by no task: the gateway's
+// repositories are on its disk.
+func (d *daemon) settlePushes(ctx context.Context) error {
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for {
+		if err := d.gateway.Settle(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn().Err(err).Msg("it is not known of all pushes whether they arrived; the next look tries again")
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func serveHTTP(server *http.Server, listener net.Listener, what string) error {

@@ -135,6 +135,7 @@ func (c *decision) judge(ctx context.Context, tx *store.Tx) (err error) {
 	if c.ruling, err = c.j.evaluate(ctx); err != nil {
 		return err
 	}
+	c.ruling.add(guardNotes(c.push, &c.to))
 	if err := c.applyHolds(ctx, tx); err != nil {
 		return err
 	}
@@ -260,7 +261,7 @@ func (c *decision) record(ctx context.Context, tx *store.Tx) error {
 	}
 	d.Decision = c.row()
 	if d.Outcome != push.Refuse {
-		d.Brought, d.Prompts = c.j.brought(), c.j.spent()
+		d.Place, d.Brought, d.Prompts = c.push.Place, c.j.brought(), c.j.spent()
 	}
 	d.TookUS = int(time.Since(c.started).Microseconds())
 	if err := tx.RecordDecision(ctx, c.by, d); err != nil {

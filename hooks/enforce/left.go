@@ -58,6 +58,11 @@ func (e *Enforcer) Received(ctx context.Context, by access.Principal, repo strin
 		if err != nil || to.RepoID == uuid.Nil {
 			return err
 		}
+		if p.Place != "" {
+			if err := tx.SessionArrived(ctx, by.Org, p.Place, by.RequestID); err != nil {
+				return err
+			}
+		}
 		to.Now = e.now(to.Now)
 		if left, err = leftNow(ctx, tx, by.Org, to, p.Refs); err != nil || e.cfg.Fetches == nil {
 			return err

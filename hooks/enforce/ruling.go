@@ -45,6 +45,16 @@ func (r *ruling) settle() {
 	}
 }
 
+// add adds findings that come from no policy.
+func (r *ruling) add(found []push.Finding) {
+	if len(found) == 0 {
+		return
+	}
+	r.Findings = append(r.Findings, found...)
+	r.Policies = append(r.Policies, judgedBy(found[0]))
+	r.settle()
+}
+
 // soften lets failures of policies warn: in an advisory repository a policy that
 // does not work stops nobody.
 func (r *ruling) soften() {

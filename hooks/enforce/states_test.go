@@ -138,6 +138,7 @@ var events = map[string]event{
 		p.Refs[0] = hooks.Ref{Name: "refs/heads/main", Old: oid("c2"), New: gitcmd.ZeroOID, Kind: push.Delete}
 		s.arrives(p)
 	}},
+	"the repository did not take the push": {do: (*scene).withdrawn},
 	"the hold is released by hand": {do: func(s *scene) {
 		for _, hold := range s.decision(s.answer).Holds {
 			if _, err := s.db.ReleaseHold(context.Background(), access.CLI(s.org.ID), hold.ID, "talked about it"); err != nil {
@@ -145,6 +146,13 @@ var events = map[string]event{
 			}
 		}
 	}},
+}
+
+func (s *scene) withdrawn() {
+	s.t.Helper()
+	if err := s.Withdraw(context.Background(), s.by, uuid.MustParse(s.answer.Decision), "the remote refused it"); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // first is a model that leaves the first commit as it is held, or passes.
@@ -240,6 +248,8 @@ func (e event) inWorld(w *world, state store.DecisionState) *scene {
 		s.come(map[string]string{"c1": good, "c2": good})
 	case state == store.StateReleased:
 		s.come(map[string]string{"c1": good, "c2": good})
+	case state == store.StateWithdrawn:
+		s.withdrawn()
 	}
 	if got := s.decision(s.answer).State; got != state {
 		t.Fatalf("the decision is %s, want %s before the event", got, state)
@@ -256,7 +266,7 @@ func TestEveryEventInEveryState(t *testing.T) {
 		}
 	}
 	for name, e := range events {
-		if len(table[name]) != 4 {
+		if len(table[name]) != 5 {
 			t.Errorf("%q has %d states in docs/enforcement.md", name, len(table[name]))
 		}
 		t.Run(name, func(t *testing.T) {

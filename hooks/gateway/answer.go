@@ -71,6 +71,7 @@ func (r *receiving) push(body io.Reader) (hooks.Push, error) {
 	p.Key, p.Address = r.id.fingerprint, r.id.address
 	p.Repo, p.RepoID, p.Dir = r.row.Name, r.row.ID.String(), r.repo.Dir()
 	p.Trigger, p.PullRequest, p.Wiki, p.DryRun = "", "", false, false
+	p.Place = r.place
 	return p, nil
 }
 
@@ -89,6 +90,7 @@ func (r *receiving) judge(w http.ResponseWriter, request *http.Request) {
 		r.failed(w, err)
 		return
 	}
+	r.letThrough(answer, &p)
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		r.log.Debug().Err(err).Msg("the hook went away")
@@ -106,6 +108,9 @@ func (r *receiving) received(w http.ResponseWriter, request *http.Request) {
 	p, err := r.push(request.Body)
 	if err == nil {
 		err = r.server.cfg.Decider.Received(ctx, r.id.principal(r.request), r.row.Name, p)
+		r.mu.Lock()
+		r.reported, r.closed = true, err == nil
+		r.mu.Unlock()
 	}
 	if err == nil && r.row.Gateway == store.GatewayHosted && slices.ContainsFunc(p.Refs, isNewBranch) {
 		err = adoptHead(ctx, r.repo)
@@ -247,12 +252,19 @@ func (r *receiving) forward(ctx context.Context, conn io.ReadWriter) error {
 func (r *receiving) send(ctx context.Context, objects string, updates []hooks.Update) (remoteAnswer, error) {
 	r.server.cfg.Repos.state(r.row.ID).fly(refsOf(updates))
 	r.mu.Lock()
-	r.sent = updates
+	r.sent, r.remote = updates, unsure
 	options := r.options
 	r.mu.Unlock()
 	answer, err := r.server.cfg.Repos.forward(ctx, r.row, r.repo, objects, updates, options)
+	became := taken
+	switch {
+	case answer.refused:
+		became = refused
+	case err != nil:
+		became = unsure
+	}
 	r.mu.Lock()
-	r.taken = !answer.refused
+	r.remote = became
 	r.mu.Unlock()
 	return answer, err
 }

@@ -12,7 +12,8 @@
 // bounds of time and number, and its children end with it. Notes pushes never
 // collide and change or remove no receipt of somebody else. A push that is
 // forwarded is accepted here only when the remote has accepted it; what the
-// remote has that was lost here comes back before the next push.
+// remote has that was lost here comes back before the next push. The decision on
+// a push that was let through and did not arrive is withdrawn, whatever died.
 package gateway
 
 import (
@@ -22,9 +23,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gliderlabs/ssh"
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	gossh "golang.org/x/crypto/ssh"
 
@@ -40,6 +43,8 @@ type Decider interface {
 	Decide(ctx context.Context, by access.Principal, repo string, p hooks.Push) (hooks.Answer, error)
 	// Received takes note that a push reached the repository.
 	Received(ctx context.Context, by access.Principal, repo string, p hooks.Push) error
+	// Withdraw takes back a decision on a push that the repository did not take.
+	Withdraw(ctx context.Context, by access.Principal, decision uuid.UUID, why string) error
 }
 
 // Config is what a Server needs. Zero values have the stated meanings.
@@ -99,6 +104,8 @@ type Server struct {
 	doors *doors
 	// sockets is the private directory of the sessions' sockets.
 	sockets string
+	// live are the sessions in which clients push, by their names.
+	live sync.Map
 }
 
 // maxSocketPath is what the kernel takes (unix(7)).

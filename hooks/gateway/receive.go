@@ -13,8 +13,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/blameprompt/enterprise/hooks"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
+	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
 )
 
@@ -22,15 +25,22 @@ import (
 type receiving struct {
 	*session
 	merged []string
+	// place is where the repository is kept.
+	place string
 	// asked counts the conversations with hooks that go on.
 	asked sync.WaitGroup
 
 	mu sync.Mutex
 	// options are the push options, sent the updates that went to the remote, and
-	// taken says that it took them, or may have.
+	// remote is what became of them there.
 	options []string
 	sent    []hooks.Update
-	taken   bool
+	remote  fate
+	// decision let the push through and judged are its refs; reported says that
+	// post-receive told of it, and closed that this is on record.
+	decision         uuid.UUID
+	judged           []push.Ref
+	reported, closed bool
 	// notes says that notes were merged, ended that no more may be asked.
 	notes, ended bool
 }
@@ -38,6 +48,12 @@ type receiving struct {
 // receive serves a push.
 func (se *session) receive(ctx context.Context) (int, error) {
 	r := &receiving{session: se, merged: mergedRefs(se.row)}
+	var err error
+	if r.place, err = se.server.cfg.Repos.place(); err != nil {
+		return exitRefused, err
+	}
+	se.server.live.Store(se.request, true)
+	defer se.server.live.Delete(se.request)
 	// What hooks ask ends with git.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -144,9 +160,10 @@ func (r *receiving) listen(ctx context.Context) (path string, stop func(), err e
 func (r *receiving) after(accepted bool) {
 	repos := r.server.cfg.Repos
 	repos.state(r.row.ID).land(refsOf(r.sent))
-	if r.taken {
+	if r.remote == taken || r.remote == unsure {
 		repos.background(r.recover)
 	}
+	r.conclude()
 	if r.notes && r.row.Gateway == store.GatewayForwarding && r.row.ForwardNotes {
 		repos.forwardNotesLater(r.row, r.repo)
 	}

@@ -38,6 +38,8 @@ const (
 // or secrets, and text of the push stands in them quoted, without control
 // characters.
 type Finding struct {
+	// PolicyID is empty, and Version 0, where no policy is broken but what holds
+	// without any; PolicyName then names that.
 	PolicyID   string  `json:"policy_id"`
 	PolicyName string  `json:"policy_name"`
 	Version    int     `json:"version"`
