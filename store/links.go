@@ -144,11 +144,16 @@ func (db *DB) RevokeInvitation(ctx context.Context, by access.Principal, id uuid
 // time are given.
 const linkIsOpen = `kind = $1 AND hash = $2 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $3`
 
-// OpenLink finds the link of a secret. ErrNotFound covers unknown, used, revoked
-// and expired ones alike.
-func (db *DB) OpenLink(ctx context.Context, kind LinkKind, secret string, now time.Time) (AccountLink, error) {
-	return collectOne[AccountLink](ctx, db.pool, "opening a link",
-		`SELECT `+linkColumns+` FROM account_links WHERE `+linkIsOpen, kind, hashSecret(secret), now)
+// OpenLink finds the link of a secret, and the name of its organisation.
+// ErrNotFound covers unknown, used, revoked and expired ones alike.
+func (db *DB) OpenLink(ctx context.Context, kind LinkKind, secret string, now time.Time) (AccountLink, string, error) {
+	row, err := collectOne[struct {
+		AccountLink
+		Org string
+	}](ctx, db.pool, "opening a link", `
+		SELECT `+linkColumns+`, (SELECT o.name FROM orgs o WHERE o.id = org_id) AS org FROM account_links WHERE `+linkIsOpen,
+		kind, hashSecret(secret), now)
+	return row.AccountLink, row.Org, err
 }
 
 // TakenLink is what somebody who follows a link says.
@@ -158,6 +163,8 @@ type TakenLink struct {
 	// Hash is of the password that they chose.
 	Hash string
 	Now  time.Time
+	// RequestID ties what is done to the request that asked for it.
+	RequestID string
 }
 
 // TakeLink uses a link: it makes or enables its person, stores the password and
@@ -189,7 +196,7 @@ func (db *DB) TakeLink(ctx context.Context, kind LinkKind, secret string, in Tak
 		if err := tx.endSessions(ctx, user.ID, uuid.Nil); err != nil {
 			return err
 		}
-		by := access.Principal{Org: link.OrgID, Name: "user:" + user.Email, User: user.Email}
+		by := access.Principal{Org: link.OrgID, Name: "user:" + user.Email, User: user.Email, RequestID: in.RequestID}
 		return tx.Audit(ctx, by, string(kind)+".accept", user.Email, map[string]any{"role": user.Role})
 	})
 	return made, err

@@ -35,6 +35,8 @@ type NewSession struct {
 	Idle, Lifetime     time.Duration
 	// Failures is how many attempts to sign in failed before.
 	Failures int
+	// RequestID ties the session to the request that began it.
+	RequestID string
 	// Replaces is the secret of a session that ends with it, empty for none.
 	Replaces string
 }
@@ -83,7 +85,7 @@ func (db *DB) BeginSession(ctx context.Context, in NewSession) (access.Principal
 		if err != nil {
 			return err
 		}
-		by := access.Principal{Org: in.OrgID, Name: "user:" + made.Email, User: made.Email}
+		by := access.Principal{Org: in.OrgID, Name: "user:" + made.Email, User: made.Email, RequestID: in.RequestID}
 		return tx.Audit(ctx, by, "session.begin", made.ID.String(), map[string]any{"failures": in.Failures})
 	})
 	if err != nil {

@@ -16,6 +16,8 @@ import (
 type linkPage struct {
 	frame
 	Kind store.LinkKind
+	// Org is the name of the organisation.
+	Org string
 	// Email is whose the link is; asked for where it is nobody's yet.
 	Email, Name string
 	Problem     string
@@ -36,8 +38,8 @@ var linkKinds = map[string]struct {
 func (p *pages) openLink(r *http.Request) (linkPage, error) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	of := linkKinds[first]
-	link, err := p.cfg.Accounts.OpenLink(r.Context(), of.kind, mux.Vars(r)["token"])
-	return linkPage{frame: p.frame(r, of.title), Kind: of.kind, Email: link.Email, Name: link.Name}, err
+	link, org, err := p.cfg.Accounts.OpenLink(r.Context(), of.kind, mux.Vars(r)["token"])
+	return linkPage{frame: p.frame(r, of.title), Kind: of.kind, Org: org, Email: link.Email, Name: link.Name}, err
 }
 
 func (p *pages) linkForm(w http.ResponseWriter, r *http.Request) error {

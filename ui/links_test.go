@@ -60,7 +60,7 @@ func TestLinksEnd(t *testing.T) {
 	b.get(strings.Replace(late, "invitations", "password", 1)).want(404)
 	b.get(strings.Replace(late, "invitations", "setup", 1)).want(404)
 	w.clock.advance(7*24*time.Hour - time.Second)
-	b.get(late).want(200).says("ada@example.com")
+	b.get(late).want(200).says("ada@example.com").says("<strong>acme</strong>")
 	w.clock.advance(time.Second)
 	b.post(late, "password", password).want(404)
 	list, err := w.db.Invitations(t.Context(), w.org.ID)

@@ -170,8 +170,9 @@ func LinkURL(publicURL string, kind store.LinkKind, secret string) string {
 	return publicURL + "/" + linkPaths[kind] + "/" + secret
 }
 
-// OpenLink finds the link of a secret; store.ErrNotFound unless it is good.
-func (a *Accounts) OpenLink(ctx context.Context, kind store.LinkKind, secret string) (store.AccountLink, error) {
+// OpenLink finds the link of a secret, and the name of its organisation;
+// store.ErrNotFound unless it is good.
+func (a *Accounts) OpenLink(ctx context.Context, kind store.LinkKind, secret string) (link store.AccountLink, org string, err error) {
 	return a.cfg.DB.OpenLink(ctx, kind, secret, a.cfg.Now())
 }
 
@@ -187,14 +188,15 @@ func (a *Accounts) TakeLink(w http.ResponseWriter, r *http.Request, kind store.L
 		return err
 	}
 	// Nobody makes the server hash without a link that is good.
-	if _, err := a.OpenLink(r.Context(), kind, secret); err != nil {
+	if _, _, err := a.OpenLink(r.Context(), kind, secret); err != nil {
 		return err
 	}
 	hash, err := a.passwords.Hash(r.Context(), in.Password)
 	if err != nil {
 		return err
 	}
-	who, err := a.cfg.DB.TakeLink(r.Context(), kind, secret, store.TakenLink{Email: in.Email, Name: in.Name, Hash: hash, Now: a.cfg.Now()})
+	who, err := a.cfg.DB.TakeLink(r.Context(), kind, secret, store.TakenLink{Email: in.Email, Name: in.Name, Hash: hash, Now: a.cfg.Now(),
+		RequestID: respond.ExchangeOf(r.Context()).RequestID})
 	if err != nil {
 		return err
 	}

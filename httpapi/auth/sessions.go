@@ -156,7 +156,8 @@ func newCrossOrigin(publicURL string) (*http.CrossOriginProtection, error) {
 func (a *Accounts) begin(w http.ResponseWriter, r *http.Request, who store.Credentials, failures int) error {
 	session := a.sessions.fresh(a.sessions.name)
 	in := store.NewSession{OrgID: who.OrgID, UserID: who.ID, Address: addressOf(r).String(), UserAgent: r.UserAgent(),
-		Now: a.cfg.Now(), Idle: a.cfg.Idle, Lifetime: a.cfg.Lifetime, Failures: failures}
+		Now: a.cfg.Now(), Idle: a.cfg.Idle, Lifetime: a.cfg.Lifetime, Failures: failures,
+		RequestID: respond.ExchangeOf(r.Context()).RequestID}
 	if cookie, err := r.Cookie(a.sessions.name); err == nil {
 		in.Replaces = cookie.Value
 	}
