@@ -2,17 +2,13 @@ package httpapi
 
 import (
 	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/httpapi/cursor"
 )
 
 // afterOf opens the cursor of a list that is ordered by ids; the nil UUID is the
 // beginning.
-func afterOf(cursor string, seal []byte) (uuid.UUID, error) {
-	var after *uuid.UUID
-	if err := openCursor(cursor, seal, &after); err != nil || after == nil {
-		return uuid.Nil, err
-	}
-	return *after, nil
-}
+func afterOf(text string, seal []byte) (uuid.UUID, error) { return cursor.After(text, seal) }
 
 // pageOf cuts rows, of which one more than the limit was asked for, to a page,
 // and returns the cursor that continues behind it.

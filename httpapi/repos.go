@@ -2,15 +2,14 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/blameprompt/enterprise/hooks/connect"
 	"github.com/blameprompt/enterprise/hooks/forge"
 	"github.com/blameprompt/enterprise/httpapi/respond"
-	"github.com/blameprompt/enterprise/notes/mirror"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
 )
@@ -69,37 +68,15 @@ func (s *server) AddRepo(ctx context.Context, in AddRepoRequestObject) (AddRepoR
 	return AddRepo201JSONResponse(repo), err
 }
 
-// newRepo judges the address. A credential in it is kept apart from it, as if
-// it had been given as one.
 func (s *server) newRepo(ctx context.Context, body NewRepo) (store.NewRepo, error) {
-	fresh := store.NewRepo{Name: body.Name, NotesRefs: body.NotesRefs, NotesOnly: body.NotesOnly}
+	in := connect.Registration{Name: body.Name, URL: body.Url, NotesRefs: body.NotesRefs, NotesOnly: body.NotesOnly}
 	if body.Gateway != nil {
-		fresh.Gateway = store.Gateway(*body.Gateway)
-	}
-	if body.Url == "" {
-		if fresh.Gateway != store.GatewayHosted {
-			return store.NewRepo{}, respond.InvalidField("url", "must be given, unless the gateway hosts the repository")
-		}
-		return fresh, nil
-	}
-	remote, err := s.cfg.Remotes.Check(ctx, body.Url)
-	switch {
-	case errors.Is(err, mirror.ErrRefused):
-		return store.NewRepo{}, respond.InvalidField("url", err.Error())
-	case errors.Is(err, mirror.ErrUnreachable) && ctx.Err() == nil:
-		return store.NewRepo{}, respond.InvalidField("url", "names a host for which the daemon finds no address")
-	}
-	if err != nil {
-		return store.NewRepo{}, err
-	}
-	fresh.RemoteURL, fresh.URLKey = remote.String(), forge.NormalizeURL(remote.String())
-	if c := remote.Credential(); c != nil {
-		fresh.User, fresh.Secret = c.User, c.Secret
+		in.Gateway = store.Gateway(*body.Gateway)
 	}
 	if body.Credential != nil {
-		fresh.User, fresh.Secret = body.Credential.User, body.Credential.Secret
+		in.User, in.Secret = body.Credential.User, body.Credential.Secret
 	}
-	return fresh, nil
+	return in.Resolve(ctx, s.cfg.Remotes)
 }
 
 // UpdateRepo implements the operation.

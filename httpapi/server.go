@@ -18,10 +18,10 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/blameprompt/enterprise/hooks/connect"
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/notes/ingest"
-	"github.com/blameprompt/enterprise/notes/mirror"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
@@ -41,19 +41,12 @@ type Fetches interface {
 	DemandFetch(ctx context.Context, tx *store.Tx, org, repo uuid.UUID, d queue.Demand) error
 }
 
-// Remotes judges the addresses of repositories. mirror.Rules is one.
-type Remotes interface {
-	// Check returns the remote of an allowed address; else the error says to a
-	// person what is wrong with it.
-	Check(ctx context.Context, rawURL string) (mirror.Remote, error)
-}
-
 // Config is what the API works with.
 type Config struct {
 	DB      *store.DB
 	Intake  Intake
 	Fetches Fetches
-	Remotes Remotes
+	Remotes connect.Remotes
 	// Tasks is poked where a change makes work; nil leaves that to regular runs.
 	Tasks Tasks
 	// Enforcer judges pushes; nil means that nobody does.

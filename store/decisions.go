@@ -237,3 +237,22 @@ func putTime(id *uuid.UUID, at time.Time) {
 		id[i] = byte(ms >> (8 * (5 - i)))
 	}
 }
+
+// maxShownInput bounds the inputs that are read to be shown, in bytes.
+const maxShownInput = 1 << 20
+
+// DecisionInputs reads what was judged of each of the decisions, as recorded.
+// Inputs that are not kept any more or are larger than 1 MiB are left out.
+func (db *DB) DecisionInputs(ctx context.Context, org uuid.UUID, decisions []uuid.UUID) (map[uuid.UUID]json.RawMessage, error) {
+	rows, err := collect[struct {
+		DecisionID uuid.UUID
+		Input      json.RawMessage
+	}](ctx, db.pool, "reading the inputs of decisions", `
+		SELECT decision_id, input FROM decision_inputs
+		WHERE org_id = $1 AND decision_id = ANY($2) AND octet_length(input::text) <= $3`, org, decisions, maxShownInput)
+	out := make(map[uuid.UUID]json.RawMessage, len(rows))
+	for _, row := range rows {
+		out[row.DecisionID] = row.Input
+	}
+	return out, err
+}

@@ -25,7 +25,6 @@ type visit struct {
 
 // visits has every route.
 var visits = map[string]visit{
-	"GET /static/style.css":              {public: true},
 	"GET /decisions/{id}":                {public: true},
 	"GET /login":                         {public: true},
 	"POST /login":                        {public: true, form: []string{"email", "a@example.com", "password", "x"}},
@@ -45,7 +44,42 @@ var visits = map[string]visit{
 	"POST /account/keys/{id}/revoke":     {},
 	"POST /account/ssh-keys":             {form: []string{"public_key", "x"}},
 	"POST /account/ssh-keys/{id}/revoke": {},
+	"GET /static/{hash}/{name}":          {public: true},
+	"GET /receipts":                      {},
+	"GET /receipts.csv":                  {},
+	"GET /receipts.json":                 {},
+	"GET /receipts/{id}":                 {},
+	"GET /enforcement":                   {},
+	"GET /enforcement/waiting":           {},
+	"GET /enforcement/violations":        {},
+	"GET /enforcement/reviews":           {},
+	"POST /enforcement/reviews":          {roles: writers},
+	"GET /enforcement/waivers":           {},
+	"POST /waivers/{id}/revoke":          {roles: admins},
+	"POST /decisions/{id}/waive":         {roles: admins},
+	"POST /holds/{id}/release":           {roles: admins},
+	"GET /policies":                      {},
+	"POST /policies":                     {roles: admins},
+	"GET /policies/new":                  {roles: admins},
+	"GET /policies/{id}":                 {},
+	"POST /policies/{id}":                {roles: admins},
+	"GET /policies/{id}/edit":            {roles: admins},
+	"POST /policies/{id}/switch":         {roles: admins},
+	"GET /repositories":                  {},
+	"POST /repositories":                 {roles: admins},
+	"GET /repositories/new":              {roles: admins},
+	"GET /repositories/{id}":             {},
+	"POST /repositories/{id}":            {roles: admins},
+	"POST /repositories/{id}/sync":       {roles: writers},
+	"POST /repositories/{id}/remove":     {roles: admins},
+	"GET /connections/new":               {roles: admins},
+	"POST /connections":                  {roles: admins},
+	"POST /connections/{id}/disconnect":  {roles: admins},
+	"POST /preferences":                  {public: true},
+	"GET /help":                          {public: true},
 }
+
+var writers, admins = []access.Role{access.RoleAdmin, access.RoleMember}, []access.Role{access.RoleAdmin}
 
 // eachRoute calls f with every route that the router serves.
 func eachRoute(t *testing.T, f func(name, method, path string)) {
@@ -61,7 +95,7 @@ func eachRoute(t *testing.T, f func(name, method, path string)) {
 			t.Errorf("%s: a route has one method: %v %v", template, methods, err)
 			return nil
 		}
-		path := strings.NewReplacer("{id}", uuid.NewString(), "{token}", "unknown").Replace(template)
+		path := strings.NewReplacer("{id}", uuid.NewString(), "{token}", "unknown", "{hash}", "0", "{name}", "x").Replace(template)
 		f(methods[0]+" "+template, methods[0], path)
 		return nil
 	})

@@ -14,9 +14,9 @@ import (
 	"github.com/blameprompt/enterprise/store"
 )
 
-// accountPage is what templates/account.html shows: a person's own things.
-type accountPage struct {
-	frame
+// Account is a person's own things.
+type Account struct {
+	Base
 	User     store.User
 	Sessions []store.Session
 	Keys     []store.Key
@@ -29,7 +29,7 @@ type accountPage struct {
 }
 
 func (p *pages) account(w http.ResponseWriter, r *http.Request) error {
-	return p.showAccount(w, r, http.StatusOK, accountPage{Done: accountDone[r.URL.Query().Get("done")]})
+	return p.showAccount(w, r, http.StatusOK, Account{Done: accountDone[r.URL.Query().Get("done")]})
 }
 
 // accountDone are what forms lead back with.
@@ -39,10 +39,13 @@ var accountDone = map[string]string{
 	"key": "The key is revoked.", "ssh-key": "The SSH key is added.", "ssh-key-revoked": "The SSH key is revoked.",
 }
 
-func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, status int, page accountPage) error {
+func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, status int, page Account) error {
 	who, db, ctx := whoOf(r), p.cfg.DB, r.Context()
-	page.frame, page.Scopes = p.frame(r, "Your account"), who.Role.Limit(access.Scopes)
+	page.Scopes = who.Role.Limit(access.Scopes)
 	var err error
+	if page.Base, err = p.newBase(r, "/account", "Your account"); err != nil {
+		return err
+	}
 	if page.User, err = db.User(ctx, who.Org, who.UserID.String()); err != nil {
 		return err
 	}
@@ -55,7 +58,7 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, status int, 
 	if page.SSHKeys, err = db.SSHKeysOf(ctx, who.Org, who.UserID); err != nil {
 		return err
 	}
-	return p.show(w, status, "account.html", page)
+	return p.show(w, r, status, "account", &page)
 }
 
 // afterAccount shows the account again: with what was refused, or from anew so
@@ -70,7 +73,7 @@ func (p *pages) afterAccount(w http.ResponseWriter, r *http.Request, err error, 
 		return err
 	}
 	retryAfter(w, respond.ProblemOf(err))
-	return p.showAccount(w, r, status, accountPage{Problem: text})
+	return p.showAccount(w, r, status, Account{Problem: text})
 }
 
 func (p *pages) changePassword(w http.ResponseWriter, r *http.Request) error {
@@ -96,9 +99,6 @@ const keyDays = 366
 
 func (p *pages) createKey(w http.ResponseWriter, r *http.Request) error {
 	who := whoOf(r)
-	if err := r.ParseForm(); err != nil {
-		return respond.InvalidField("form", "could not be read")
-	}
 	scopes, err := access.ParseScopes(r.PostForm["scope"])
 	if err != nil {
 		return p.afterAccount(w, r, respond.InvalidField("scopes", err.Error()), "")
@@ -108,7 +108,7 @@ func (p *pages) createKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.afterAccount(w, r, err, "")
 	}
-	return p.showAccount(w, r, http.StatusOK, accountPage{Secret: secret})
+	return p.showAccount(w, r, http.StatusOK, Account{Secret: secret})
 }
 
 func (p *pages) revokeKey(w http.ResponseWriter, r *http.Request) error {

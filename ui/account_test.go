@@ -68,7 +68,7 @@ func TestAPersonHasKeysOfTheirOwn(t *testing.T) {
 		b.post("/account/keys", "name", "laptop", "scope", scope).want(400).says("which you have not yourself")
 	}
 	page := b.post("/account/keys", "name", "laptop", "scope", "read", "scope", "ingest").want(200).says(store.KeyPrefix)
-	_, rest, _ := strings.Cut(page.body, "<pre><code>")
+	_, rest, _ := strings.Cut(page.body, `<code id="secret">`)
 	secret, _, _ := strings.Cut(rest, "<")
 	p, err := w.db.PrincipalByKey(t.Context(), secret)
 	if err != nil || p.User != "ada@example.com" || !p.Has(access.Read) || p.Has(access.Write) || p.SignedIn() {

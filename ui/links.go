@@ -8,13 +8,12 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/blameprompt/enterprise/httpapi/auth"
-	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/store"
 )
 
-// linkPage is what templates/link.html shows.
-type linkPage struct {
-	frame
+// Link is where somebody chooses a password, for the first time or anew.
+type Link struct {
+	Base
 	Kind store.LinkKind
 	// Org is the name of the organisation.
 	Org string
@@ -35,11 +34,11 @@ var linkKinds = map[string]struct {
 }
 
 // openLink finds the link of a request.
-func (p *pages) openLink(r *http.Request) (linkPage, error) {
+func (p *pages) openLink(r *http.Request) (Link, error) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	of := linkKinds[first]
 	link, org, err := p.cfg.Accounts.OpenLink(r.Context(), of.kind, mux.Vars(r)["token"])
-	return linkPage{frame: p.frame(r, of.title), Kind: of.kind, Org: org, Email: link.Email, Name: link.Name}, err
+	return Link{Base: p.bareBase(r, of.title), Kind: of.kind, Org: org, Email: link.Email, Name: link.Name}, err
 }
 
 func (p *pages) linkForm(w http.ResponseWriter, r *http.Request) error {
@@ -47,7 +46,7 @@ func (p *pages) linkForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.deadLink(w, r, err)
 	}
-	return p.show(w, http.StatusOK, "link.html", page)
+	return p.show(w, r, http.StatusOK, "link", &page)
 }
 
 // takeLink makes what the link is for, and signs its person in.
@@ -55,9 +54,6 @@ func (p *pages) takeLink(w http.ResponseWriter, r *http.Request) error {
 	page, err := p.openLink(r)
 	if err != nil {
 		return p.deadLink(w, r, err)
-	}
-	if err := r.ParseForm(); err != nil {
-		return respond.InvalidField("form", "could not be read")
 	}
 	in := auth.Newcomer{Email: r.PostForm.Get("email"), Name: r.PostForm.Get("name"), Password: r.PostForm.Get("password")}
 	err = p.cfg.Accounts.TakeLink(w, r, page.Kind, mux.Vars(r)["token"], in)
@@ -73,7 +69,7 @@ func (p *pages) takeLink(w http.ResponseWriter, r *http.Request) error {
 	if page.Kind == store.LinkSetup {
 		page.Email = in.Email
 	}
-	return p.show(w, status, "link.html", page)
+	return p.show(w, r, status, "link", &page)
 }
 
 // deadLink says what to do about a link that is not good.
@@ -81,6 +77,6 @@ func (p *pages) deadLink(w http.ResponseWriter, r *http.Request, err error) erro
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return p.show(w, http.StatusNotFound, "message.html", messagePage{p.frame(r, "This link has ended"),
-		"It was used, replaced or taken back, or its time is over. An administrator of your organisation can make a new one."})
+	return p.show(w, r, http.StatusNotFound, "message", &Message{Base: p.bareBase(r, "This link has ended"),
+		Text: "It was used, replaced or taken back, or its time is over. An administrator of your organisation can make a new one."})
 }

@@ -1,10 +1,15 @@
 package ui
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
 
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/httpapi/respond"
@@ -17,45 +22,92 @@ type route struct {
 	method, path string
 	action       access.Action
 	serve        func(*pages, http.ResponseWriter, *http.Request) error
+	// timeout is usualTimeout if 0.
+	timeout time.Duration
 }
+
+// Bounds of a request.
+const (
+	usualTimeout  = 30 * time.Second
+	exportTimeout = 15 * time.Minute
+	// maxForm bounds what a browser may send, maxPublicForm what anybody may.
+	maxForm       = 256 << 10
+	maxPublicForm = 64 << 10
+)
 
 // routes is the one list of them.
 func routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
-		{get, "/static/style.css", access.Public, (*pages).serveStyle},
-		{get, "/decisions/{id}", access.Public, (*pages).decision},
+		{get, "/static/{hash}/{name}", access.Public, (*pages).asset, 0},
 
-		{get, "/login", access.Public, (*pages).loginForm},
-		{post, "/login", access.Public, (*pages).login},
-		{post, "/logout", access.ToUseAccount, (*pages).logout},
-		{get, "/setup/{token}", access.Public, (*pages).linkForm},
-		{post, "/setup/{token}", access.Public, (*pages).takeLink},
-		{get, "/invitations/{token}", access.Public, (*pages).linkForm},
-		{post, "/invitations/{token}", access.Public, (*pages).takeLink},
-		{get, "/password/{token}", access.Public, (*pages).linkForm},
-		{post, "/password/{token}", access.Public, (*pages).takeLink},
+		{get, "/login", access.Public, (*pages).loginForm, 0},
+		{post, "/login", access.Public, (*pages).login, 0},
+		{post, "/logout", access.ToUseAccount, (*pages).logout, 0},
+		{get, "/setup/{token}", access.Public, (*pages).linkForm, 0},
+		{post, "/setup/{token}", access.Public, (*pages).takeLink, 0},
+		{get, "/invitations/{token}", access.Public, (*pages).linkForm, 0},
+		{post, "/invitations/{token}", access.Public, (*pages).takeLink, 0},
+		{get, "/password/{token}", access.Public, (*pages).linkForm, 0},
+		{post, "/password/{token}", access.Public, (*pages).takeLink, 0},
+		{get, "/account", access.ToUseAccount, (*pages).account, 0},
+		{post, "/account/password", access.ToUseAccount, (*pages).changePassword, 0},
+		{post, "/account/sessions/revoke", access.ToUseAccount, (*pages).revokeOtherSessions, 0},
+		{post, "/account/sessions/{id}/revoke", access.ToUseAccount, (*pages).revokeSession, 0},
+		{post, "/account/keys", access.ToManageKeys, (*pages).createKey, 0},
+		{post, "/account/keys/{id}/revoke", access.ToManageKeys, (*pages).revokeKey, 0},
+		{post, "/account/ssh-keys", access.ToManageKeys, (*pages).addSSHKey, 0},
+		{post, "/account/ssh-keys/{id}/revoke", access.ToManageKeys, (*pages).revokeSSHKey, 0},
 
-		{get, "/", access.ToKnowOneself, (*pages).home},
-		{get, "/account", access.ToUseAccount, (*pages).account},
-		{post, "/account/password", access.ToUseAccount, (*pages).changePassword},
-		{post, "/account/sessions/revoke", access.ToUseAccount, (*pages).revokeOtherSessions},
-		{post, "/account/sessions/{id}/revoke", access.ToUseAccount, (*pages).revokeSession},
-		{post, "/account/keys", access.ToManageKeys, (*pages).createKey},
-		{post, "/account/keys/{id}/revoke", access.ToManageKeys, (*pages).revokeKey},
-		{post, "/account/ssh-keys", access.ToManageKeys, (*pages).addSSHKey},
-		{post, "/account/ssh-keys/{id}/revoke", access.ToManageKeys, (*pages).revokeSSHKey},
+		{get, "/", access.ToRead, (*pages).overview, 0},
+		{get, "/receipts", access.ToRead, (*pages).receipts, 0},
+		{get, "/receipts.csv", access.ToRead, (*pages).receiptsCSV, exportTimeout},
+		{get, "/receipts.json", access.ToRead, (*pages).receiptsJSON, exportTimeout},
+		{get, "/receipts/{id}", access.ToRead, (*pages).receipt, 0},
+		{get, "/enforcement", access.ToRead, (*pages).decisions, 0},
+		{get, "/enforcement/waiting", access.ToRead, (*pages).waiting, 0},
+		{get, violationsPath, access.ToRead, (*pages).violations, 0},
+		{get, reviewsPath, access.ToRead, (*pages).reviews, 0},
+		{post, reviewsPath, access.ToWrite, (*pages).review, 0},
+		{get, waiversPath, access.ToRead, (*pages).waivers, 0},
+		{post, "/waivers/{id}/revoke", access.ToAdminister, (*pages).revokeWaiver, 0},
+		{get, "/decisions/{id}", access.Public, (*pages).decision, 0},
+		{post, "/decisions/{id}/waive", access.ToAdminister, (*pages).waiveDecision, 0},
+		{post, "/holds/{id}/release", access.ToAdminister, (*pages).releaseHold, 0},
+		{get, "/policies", access.ToRead, (*pages).policies, 0},
+		{post, "/policies", access.ToAdminister, (*pages).savePolicy, backtestTimeout},
+		{get, "/policies/new", access.ToAdminister, (*pages).newPolicy, 0},
+		{get, "/policies/{id}", access.ToRead, (*pages).policy, 0},
+		{post, "/policies/{id}", access.ToAdminister, (*pages).savePolicy, backtestTimeout},
+		{get, "/policies/{id}/edit", access.ToAdminister, (*pages).editPolicy, 0},
+		{post, "/policies/{id}/switch", access.ToAdminister, (*pages).switchPolicy, 0},
+		{get, "/repositories", access.ToRead, (*pages).repositories, 0},
+		{post, "/repositories", access.ToAdminister, (*pages).addRepository, 0},
+		{get, "/repositories/new", access.ToAdminister, (*pages).newRepository, 0},
+		{get, "/repositories/{id}", access.ToRead, (*pages).repository, 0},
+		{post, "/repositories/{id}", access.ToAdminister, (*pages).changeRepository, 0},
+		{post, "/repositories/{id}/sync", access.ToWrite, (*pages).syncRepository, 0},
+		{post, "/repositories/{id}/remove", access.ToAdminister, (*pages).removeRepository, 0},
+		{get, "/connections/new", access.ToAdminister, (*pages).newConnection, 0},
+		{post, "/connections", access.ToAdminister, (*pages).addConnection, 0},
+		{post, "/connections/{id}/disconnect", access.ToAdminister, (*pages).disconnect, 0},
+		{post, "/preferences", access.Public, (*pages).preferences, 0},
+		{get, "/help", access.Public, (*pages).help, 0},
 	}
 }
 
-// maxForm bounds what a browser may send.
-const maxForm = 64 << 10
-
 // handler serves a route to those who may have it.
 func (p *pages) handler(rt route) http.Handler {
+	timeout, limit := cmp.Or(rt.timeout, usualTimeout), int64(maxForm)
+	if rt.action == access.Public {
+		limit = maxPublicForm
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		respond.ExchangeOf(r.Context()).Route = rt.path
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		respond.ExchangeOf(ctx).Route = rt.path
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		err := p.cfg.Accounts.CheckOrigin(r)
 		if err == nil {
 			r, err = p.admit(rt, r)
@@ -72,19 +124,24 @@ func (p *pages) handler(rt route) http.Handler {
 	})
 }
 
-// admit finds out who asks and whether they may. The request it returns carries
-// the principal, if there is one.
+// admit finds out who asks and whether they may, and reads the form. The request
+// that it returns carries the principal, if there is one.
 func (p *pages) admit(rt route, r *http.Request) (*http.Request, error) {
 	who, err := p.cfg.Accounts.Principal(r)
 	switch {
 	case errors.Is(err, auth.ErrSignedOut) && rt.action == access.Public:
-		return r, nil
 	case err != nil:
 		return r, err
+	default:
+		r = r.WithContext(auth.With(r.Context(), who))
+		if !access.Possible(who, rt.action) {
+			return r, errForbidden
+		}
 	}
-	r = r.WithContext(auth.With(r.Context(), who))
-	if !access.Possible(who, rt.action) {
-		return r, errForbidden
+	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			return r, respond.InvalidField("form", "could not be read")
+		}
 	}
 	return r, nil
 }
@@ -138,4 +195,14 @@ func returnPath(next string) string {
 		return "/"
 	}
 	return (&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String()
+}
+
+// pathVar is a part of the path as it was meant. The router matched the escaped
+// path, in which a name may hold a slash.
+func pathVar(r *http.Request, name string) (string, error) {
+	value, err := url.PathUnescape(mux.Vars(r)[name])
+	if err != nil {
+		return "", respond.InvalidField("path", "must be percent-encoded")
+	}
+	return value, nil
 }

@@ -2,57 +2,122 @@ package ui
 
 import (
 	"bytes"
-	"errors"
+	"embed"
 	"fmt"
+	"html/template"
+	"io/fs"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/blameprompt/enterprise/httpapi/respond"
-	"github.com/blameprompt/enterprise/store"
 )
 
-// messagePage is what templates/message.html shows.
-type messagePage struct {
-	frame
-	Text string
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// framing are the templates that every page is made with.
+var framing = []string{"templates/layout.html", "templates/components.html"}
+
+// screen is the template of a page. It defines "main", and "live" for the part
+// that is replaced without the rest.
+type screen struct{ *template.Template }
+
+// view is what a page shows: a struct that embeds Base.
+type view interface{ base() *Base }
+
+// csp lets a page load from this server alone, and run what is in a file.
+var csp = strings.Join([]string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "font-src 'self'",
+	"connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"}, "; ")
+
+func readScreens(files assets) (map[string]*screen, error) {
+	frame, err := template.New("").Funcs(functions(files)).ParseFS(templateFiles, framing...)
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*screen{}
+	for _, name := range names {
+		if name == framing[0] || name == framing[1] {
+			continue
+		}
+		set, err := template.Must(frame.Clone()).ParseFS(templateFiles, name)
+		if err != nil {
+			return nil, err
+		}
+		out[strings.TrimSuffix(path.Base(name), ".html")] = &screen{set}
+	}
+	return out, nil
 }
 
-// show renders a page before the first header is written.
-func (p *pages) show(w http.ResponseWriter, status int, name string, page any) error {
-	var body bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&body, name, page); err != nil {
-		return fmt.Errorf("rendering %s: %w", name, err)
+// live is the id of the part of a page that htmx asks for alone.
+const live = "live"
+
+// show renders a page, or its live part if htmx asks for that, before the first
+// header is written.
+func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) error {
+	sc, ok := p.screens[name]
+	if !ok {
+		return fmt.Errorf("there is no template of the page %q", name)
 	}
-	header := w.Header()
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", strings.Join([]string{
-		"default-src 'none'", "style-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"}, "; "))
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "no-store")
+	block := "layout"
+	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Target") == live && sc.Lookup(live) != nil {
+		block = live
+	}
+	var body bytes.Buffer
+	if err := sc.ExecuteTemplate(&body, block, v); err != nil {
+		return fmt.Errorf("rendering the page %q: %w", name, err)
+	}
+	setHeaders(w.Header())
 	w.WriteHeader(status)
 	// A client that is gone cannot be told.
 	_, _ = w.Write(body.Bytes())
 	return nil
 }
 
-func (p *pages) notFound(w http.ResponseWriter, r *http.Request) {
-	p.showError(w, r, store.ErrNotFound)
+func setHeaders(header http.Header) {
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", csp)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Vary", "Cookie, HX-Request, HX-Target")
 }
 
-// showError answers with the problem of an error; its text stays in the log.
+// Message is the page for what is not there and what went wrong.
+type Message struct {
+	Base
+	Text string
+	// RequestID is by what the log tells more; empty where there is no more.
+	RequestID string
+}
+
+// showError answers with a page for the problem of an error, which is left for
+// the access log.
 func (p *pages) showError(w http.ResponseWriter, r *http.Request, err error) {
-	problem := respond.ProblemOf(err)
-	respond.ExchangeOf(r.Context()).Err = err
-	title, text := http.StatusText(problem.Status), problem.Detail
-	if errors.Is(err, store.ErrNotFound) {
-		respond.ExchangeOf(r.Context()).Err = nil
-		title, text = "There is nothing here", "The address may be cut off. Links to decisions end in an id of 36 characters."
+	problem, exchange := respond.ProblemOf(err), respond.ExchangeOf(r.Context())
+	if problem.Status != http.StatusNotFound {
+		exchange.Err = err
+	}
+	if exchange.Started() {
+		panic(http.ErrAbortHandler)
+	}
+	page := &Message{Base: p.bareBase(r, titleOf(problem.Status)), Text: problem.Detail}
+	for _, f := range problem.Fields {
+		page.Problems = append(page.Problems, Fault(f))
+	}
+	if problem.Status >= http.StatusInternalServerError {
+		page.RequestID = exchange.RequestID
 	}
 	retryAfter(w, problem)
-	if err := p.show(w, problem.Status, "message.html", messagePage{p.frame(r, title), text}); err != nil {
+	if err := p.show(w, r, problem.Status, "message", page); err != nil {
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
 	}
 }
@@ -61,6 +126,27 @@ func retryAfter(w http.ResponseWriter, problem *respond.Problem) {
 	if problem.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((problem.RetryAfter+time.Second-1)/time.Second)))
 	}
+}
+
+func titleOf(status int) string {
+	switch {
+	case status == http.StatusNotFound:
+		return "There is nothing here"
+	case status == http.StatusForbidden:
+		return "You may not do this"
+	case status == http.StatusConflict:
+		return "That exists already"
+	case status < http.StatusInternalServerError:
+		return "The request was refused"
+	case status == http.StatusServiceUnavailable:
+		return "Not possible just now"
+	}
+	return "The page could not be made"
+}
+
+func (p *pages) notFound(http.ResponseWriter, *http.Request) error {
+	return &respond.Problem{Status: http.StatusNotFound, Code: "no_such_path",
+		Detail: "The address may be cut off, or what was here may be gone."}
 }
 
 // refusal is what a form says of input that was refused, and with which status;

@@ -2,123 +2,114 @@
 //
 // It owns what a browser shows below the paths that are not the API's: one list
 // of routes (routes.go), each with the action that whoever asks must be allowed
-// (access.Allow), and one file per screen.
+// (access.Allow), one file per screen, their templates and their assets. What a
+// page shows it reads from the store; what a form does, the API can do too.
 //
 // Promises: a page is shown to nobody who may not see it, and what it changes
-// is asked for by this site; a page loads nothing from another host, runs no
-// script and cannot be framed; it is rendered whole before its first header.
+// is asked for by this site, with a POST; a page loads nothing from another host,
+// cannot be framed, and runs no script but ours, which it does not need to be
+// read; text of people and clients is escaped by html/template, and what is not
+// to be seen in it is made visible; a page is rendered whole before its first
+// header and stays below 100 KB.
 package ui
 
 import (
-	"embed"
+	"context"
 	"fmt"
-	"html/template"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
+	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/hooks/connect"
+	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi/auth"
+	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/policy/backtest"
+	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 )
 
-//go:embed templates/*.html
-var templateFiles embed.FS
+// Enforcer judges pushes that are tried, and again what waits.
+// *enforce.Enforcer is one.
+type Enforcer interface {
+	Evaluate(ctx context.Context, by access.Principal, in enforce.EvaluateInput) (push.Verdict, error)
+	Reconsider(ctx context.Context, org, repo uuid.UUID, event string) error
+	Backtest(ctx context.Context, org uuid.UUID, set *policy.Set, from, to time.Time) (backtest.Result, error)
+}
 
-//go:embed static/style.css
-var style []byte
+// Fetches queues fetches of repositories. *queue.Queue is one.
+type Fetches interface {
+	DemandFetch(ctx context.Context, tx *store.Tx, org, repo uuid.UUID, d queue.Demand) error
+}
+
+// Connections connects organisations to forges. *connect.Connector is one.
+type Connections interface {
+	Connect(ctx context.Context, by access.Principal, in connect.Request) (row store.Connection, created bool, err error)
+}
 
 // Config is what the pages work with.
 type Config struct {
 	DB *store.DB
 	// Accounts let people in.
 	Accounts *auth.Accounts
+	// Enforcer judges pushes; nil means that nobody does.
+	Enforcer Enforcer
+	Fetches  Fetches
+	Remotes  connect.Remotes
+	// Connections connects to forges; nil means that none can be connected.
+	Connections Connections
+	Log         zerolog.Logger
 	// PublicURL is how people reach this server, without a slash at its end.
 	PublicURL string
 	Version   string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
-// pages are the templates by the name of their page.
+// pages is everything behind the routes.
 type pages struct {
-	cfg       Config
-	templates *template.Template
-}
-
-// frame is what is shown around every page.
-type frame struct {
-	Title              string
-	PublicURL, Version string
-	// Who is signed in; nil for nobody.
-	Who *access.Principal
-}
-
-// frame is the frame of a page that answers a request.
-func (p *pages) frame(r *http.Request, title string) frame {
-	f := frame{Title: title, PublicURL: p.cfg.PublicURL, Version: p.cfg.Version}
-	if who, ok := auth.PrincipalOf(r.Context()); ok {
-		f.Who = &who
-	}
-	return f
-}
-
-// functions are what templates may call.
-var functions = template.FuncMap{
-	// utc is a time for people; nothing for none.
-	"utc": func(at any) string {
-		switch t := at.(type) {
-		case time.Time:
-			return t.UTC().Format("2006-01-02 15:04")
-		case *time.Time:
-			if t != nil {
-				return t.UTC().Format("2006-01-02 15:04")
-			}
-		}
-		return ""
-	},
+	cfg     Config
+	screens map[string]*screen
+	assets  assets
+	// trials lets one backtest run at a time.
+	trials chan struct{}
 }
 
 // New returns the handler of all pages. It fails if a template does not parse.
 func New(cfg Config) (http.Handler, error) {
-	templates, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/*.html")
+	p, err := newPages(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("reading the page templates: %w", err)
+		return nil, err
 	}
-	p := &pages{cfg: cfg, templates: templates}
 	return p.router(), nil
 }
 
+func newPages(cfg Config) (*pages, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	p := &pages{cfg: cfg, trials: make(chan struct{}, 1)}
+	var err error
+	if p.assets, err = readAssets(); err != nil {
+		return nil, fmt.Errorf("reading the assets: %w", err)
+	}
+	if p.screens, err = readScreens(p.assets); err != nil {
+		return nil, fmt.Errorf("reading the page templates: %w", err)
+	}
+	return p, nil
+}
+
 func (p *pages) router() *mux.Router {
-	router := mux.NewRouter()
+	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	for _, rt := range routes() {
 		router.Handle(rt.path, p.handler(rt)).Methods(rt.method)
 	}
-	router.NotFoundHandler = http.HandlerFunc(p.notFound)
+	router.NotFoundHandler = p.handler(route{action: access.Public, serve: (*pages).notFound})
 	router.MethodNotAllowedHandler = router.NotFoundHandler
 	return router
-}
-
-// decisionPage is what templates/decision.html shows.
-type decisionPage struct {
-	frame
-	ID string
-}
-
-// decision tells whoever follows the link of a decision what to do next. The
-// decision itself is for people with a key: whether it exists is not told.
-func (p *pages) decision(w http.ResponseWriter, r *http.Request) error {
-	id, err := uuid.Parse(mux.Vars(r)["id"])
-	if err != nil {
-		return store.ErrNotFound
-	}
-	return p.show(w, http.StatusOK, "decision.html", decisionPage{p.frame(r, "Decision on a push"), id.String()})
-}
-
-func (p *pages) serveStyle(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	_, err := w.Write(style)
-	return err
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -15,8 +16,10 @@ func TestTheLinkOfADecisionSaysWhatToDo(t *testing.T) {
 	} {
 		got.says(want)
 	}
-	if csp := got.header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
-		t.Errorf("content security policy %q", csp)
+	const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	if policy := got.header.Get("Content-Security-Policy"); policy != csp {
+		t.Errorf("content security policy %q", policy)
 	}
 }
 
@@ -30,10 +33,20 @@ func TestOtherPathsAreNotThere(t *testing.T) {
 	}
 }
 
-func TestTheStyleIsServed(t *testing.T) {
+func TestAssetsAreKeptForEver(t *testing.T) {
 	t.Parallel()
-	got := newWorld(t).browser().get("/static/style.css").want(http.StatusOK).says("light-dark")
-	if got.header.Get("Content-Type") != "text/css; charset=utf-8" {
-		t.Errorf("type %q", got.header.Get("Content-Type"))
+	b := newWorld(t).browser()
+	page := b.get("/login").want(http.StatusOK)
+	for name, mediaType := range map[string]string{"style.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8",
+		"htmx.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		address := regexp.MustCompile(`/static/[0-9a-f]{16}/` + regexp.QuoteMeta(name)).FindString(page.body)
+		got := b.get(address).want(http.StatusOK)
+		if got.header.Get("Content-Type") != mediaType || got.header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: %v", name, got.header)
+		}
+		for _, font := range regexp.MustCompile(`/static/[^)"]+woff2`).FindAllString(got.body, -1) {
+			b.get(font).want(http.StatusOK)
+		}
 	}
+	b.get("/static/0000000000000000/style.css").want(http.StatusNotFound)
 }

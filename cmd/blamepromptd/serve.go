@@ -216,7 +216,10 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	if err != nil {
 		return nil, err
 	}
-	pages, err := ui.New(ui.Config{DB: db, Accounts: accounts, PublicURL: cfg.publicURL(), Version: buildVersion().Version})
+	pages, err := ui.New(ui.Config{
+		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
+		PublicURL: cfg.publicURL(), Version: buildVersion().Version,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,8 @@ type Exchange struct {
 	answer *answer
 }
 
-func (x *Exchange) started() bool { return x.answer != nil && x.answer.status != 0 }
+// Started reports whether the first byte of the answer was sent.
+func (x *Exchange) Started() bool { return x.answer != nil && x.answer.status != 0 }
 
 type exchangeKey struct{}
 

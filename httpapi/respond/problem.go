@@ -124,7 +124,7 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
 	x := ExchangeOf(r.Context())
 	x.Err = err
-	if x.started() {
+	if x.Started() {
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()

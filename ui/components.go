@@ -1,0 +1,187 @@
+package ui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/blameprompt/enterprise/policy/push"
+	"github.com/blameprompt/enterprise/store"
+)
+
+// What templates/components.html takes.
+
+// Mark is a word with its colour: good, warn, bad, wait or quiet. The sign in
+// front of it differs too, for those who see no colours.
+type Mark struct{ Kind, Word string }
+
+func newMark(kind, word string) Mark { return Mark{kind, word} }
+
+// outcomeMark shows what a push, or one policy, came to.
+func outcomeMark(o push.Outcome) Mark {
+	switch o {
+	case push.Accept:
+		return Mark{"good", "accepted"}
+	case push.Warn:
+		return Mark{"warn", "warned"}
+	case push.Pending:
+		return Mark{"wait", "pending"}
+	case push.Refuse:
+		return Mark{"bad", "refused"}
+	}
+	return Mark{"quiet", string(o)}
+}
+
+// stateMark shows where a decision stands.
+func stateMark(state store.DecisionState) Mark {
+	switch state {
+	case store.StatePending:
+		return Mark{"wait", "pending"}
+	case store.StateHeld:
+		return Mark{"bad", "held"}
+	case store.StateReleased:
+		return Mark{"good", "released"}
+	}
+	return Mark{"quiet", string(state)}
+}
+
+// severityMark shows how grave a finding is.
+func severityMark(severity string) Mark {
+	switch severity {
+	case "error":
+		return Mark{"bad", severity}
+	case "warning":
+		return Mark{"warn", severity}
+	}
+	return Mark{"quiet", severity}
+}
+
+// newFigure is a figure without rows of its own.
+func newFigure(name, value, unit, beside, definition string) Figure {
+	return Figure{Name: name, Value: value, Unit: unit, Beside: beside, Definition: definition}
+}
+
+// Figure is a number of a page. Rows is where the rows are that it counts, and
+// Definition where on the help page it is defined.
+type Figure struct{ Name, Value, Unit, Beside, Change, Rows, Definition string }
+
+// Pager is the way from one page of rows to the next.
+type Pager struct{ Shown, First, Next string }
+
+// Tab is one of the pages of a section.
+type Tab struct {
+	Path, Name string
+	Count      int
+	Current    bool
+}
+
+// Chip is a filter in force and the address without it.
+type Chip struct{ Name, Value, Without string }
+
+// Option is a choice of a field.
+type Option struct{ Value, Label string }
+
+// Input is a field of a form. With Rows it is a text area, with Options a choice.
+type Input struct {
+	ID, Name, Label, Type, Value, Hint, Example, Problem, List, Step string
+	Options                                                          []Option
+	Rows                                                             int
+	Required                                                         bool
+}
+
+// Chart is bars over days, and the table of what they stand for.
+type Chart struct {
+	Title, Note, Summary, Across, Down string
+	Width, Height                      int
+	Bars                               []Bar
+	// Lines are the heights of the lines behind the bars.
+	Lines []string
+	// From, To and Top are the ends of the axes.
+	From, To, Top string
+	Rows          []ChartRow
+}
+
+// Bar is a bar in the units of its chart.
+type Bar struct{ Kind, X, Y, W, H, Label, Value string }
+
+// ChartRow is a row of the table behind a chart.
+type ChartRow struct{ Label, Value string }
+
+// Share is a bar whose parts are classes of lines.
+type Share struct {
+	Summary string
+	Parts   []Part
+}
+
+// Part is a part of a Share in hundredths.
+type Part struct{ Kind, X, W, Label string }
+
+// Size of charts in their own units; the style sets the size on the page.
+const (
+	chartWidth  = 720
+	chartHeight = 120
+)
+
+// point is a day of a chart.
+type point struct {
+	day   time.Time
+	value float64
+	shown string
+}
+
+// barChart draws one bar for each day of a period, also for days without rows.
+func barChart(title, down, kind string, from, to time.Time, points []point) Chart {
+	days := int(to.Sub(from)/(24*time.Hour)) + 1
+	c := Chart{Title: title, Across: "Day", Down: down, Width: chartWidth, Height: chartHeight,
+		From: from.Format("2 Jan"), To: to.Format("2 Jan")}
+	var top float64
+	var highest point
+	for _, p := range points {
+		if p.value > top {
+			top, highest = p.value, p
+		}
+	}
+	if days < 1 || top == 0 {
+		return c
+	}
+	step := float64(chartWidth) / float64(days)
+	for _, p := range points {
+		height := p.value / top * (chartHeight - 4)
+		x := float64(int(p.day.Sub(from)/(24*time.Hour))) * step
+		label := p.day.Format("2 Jan 2006")
+		c.Bars = append(c.Bars, Bar{Kind: kind, X: decimal(x + step*0.1), Y: decimal(chartHeight - height), W: decimal(max(step*0.8, 0.5)),
+			H: decimal(height), Label: label, Value: p.shown})
+		c.Rows = append(c.Rows, ChartRow{label, p.shown})
+	}
+	c.Lines = []string{decimal(chartHeight - 0.5), decimal(chartHeight / 2), "4"}
+	c.Top = "highest " + highest.shown
+	c.Summary = fmt.Sprintf("%d days with values, the highest %s on %s", len(c.Bars), highest.shown, highest.day.Format("2 January 2006"))
+	return c
+}
+
+func decimal(f float64) string {
+	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(f, 'f', 2, 64), "0"), ".")
+}
+
+// lineShare is the bar of added or live lines by class.
+func lineShare(ai, human, unknown int64) Share {
+	whole := ai + human + unknown
+	s := Share{Summary: fmt.Sprintf("AI %s, human %s, unknown %s", percent(ai, whole), percent(human, whole), percent(unknown, whole))}
+	if whole == 0 {
+		return s
+	}
+	var x float64
+	for _, part := range []struct {
+		kind, name string
+		lines      int64
+	}{{"ai", "AI", ai}, {"human", "Human", human}, {"unknown", "Unknown", unknown}} {
+		width := 100 * float64(part.lines) / float64(whole)
+		if part.lines > 0 {
+			s.Parts = append(s.Parts, Part{Kind: part.kind, X: decimal(x), W: decimal(width),
+				Label: part.name + ": " + group(strconv.FormatInt(part.lines, 10)) + " lines"})
+		}
+		x += width
+	}
+	return s
+}

@@ -1,0 +1,227 @@
+package ui
+
+import (
+	"context"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/store"
+)
+
+// Overview is the first page: what a period brought, and what needs attention.
+type Overview struct {
+	Base
+	Days    int
+	Periods []View
+	// From and To are its days; Rows is where its receipts are.
+	From, To      time.Time
+	Rows          string
+	Figures       []Figure
+	Charts        []Chart
+	Models, Repos []Ranked
+	Attention     Attention
+	// Empty says that the organisation has no receipt at all.
+	Empty bool
+}
+
+// Ranked is a row of a list of the costliest.
+type Ranked struct {
+	Name, Path string
+	Receipts   int64
+	Cost       store.Decimal
+	// Part is the cost beside that of the whole period, in hundredths.
+	Part Share
+}
+
+// Ranking is a table of the costliest.
+type Ranking struct {
+	ID, Title, What string
+	Rows            []Ranked
+}
+
+func newRanking(title, what string, rows []Ranked) Ranking {
+	return Ranking{strings.ToLower(what) + "-ranking", title, what, rows}
+}
+
+// Attention is what somebody should look at.
+type Attention struct {
+	Held, Pending []store.Decision
+	Reviews       []store.WantedReview
+	Violations    []store.Violation
+	Failing       []store.Repo
+}
+
+// Any reports whether there is anything to look at.
+func (a Attention) Any() bool {
+	return len(a.Held)+len(a.Pending)+len(a.Reviews)+len(a.Failing) > 0
+}
+
+// periods are the lengths that can be chosen, in days.
+var periods = []int{7, 30, 90, 365}
+
+const (
+	usualPeriod = 30
+	topRanked   = 8
+	// maxAttention is how many of a kind the overview lists.
+	maxAttention = 5
+)
+
+func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
+	base, err := p.newBase(r, "/", "Overview")
+	if err != nil {
+		return err
+	}
+	page := &Overview{Base: base, Days: usualPeriod}
+	if n, err := strconv.Atoi(r.URL.Query().Get("days")); err == nil && n > 0 && n <= periods[len(periods)-1] {
+		page.Days = n
+	}
+	for _, days := range periods {
+		page.Periods = append(page.Periods, View{Name: strconv.Itoa(days) + " days", Path: "/?days=" + strconv.Itoa(days), Current: days == page.Days})
+	}
+	if err := p.sums(r.Context(), page); err != nil {
+		return err
+	}
+	if page.Attention, err = p.attention(r.Context(), base.Viewer.Org); err != nil {
+		return err
+	}
+	return p.show(w, r, http.StatusOK, "overview", page)
+}
+
+// sums reads the period and the one before it, both of the organisation's days.
+func (p *pages) sums(ctx context.Context, page *Overview) error {
+	org, err := p.cfg.DB.OrgByID(ctx, page.Viewer.Org)
+	if err != nil {
+		return err
+	}
+	zone, err := time.LoadLocation(org.TimeZone)
+	if err != nil {
+		return err
+	}
+	year, month, day := page.Now.In(zone).Date()
+	page.To = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	page.From = page.To.AddDate(0, 0, 1-page.Days)
+	page.Rows = "/receipts?from=" + page.From.Format(time.DateOnly) + "&to=" + page.To.Format(time.DateOnly)
+	now, err := p.cfg.DB.Analytics(ctx, org.ID, store.AnalyticsFilter{From: page.From, To: page.To}, topRanked)
+	if err != nil {
+		return err
+	}
+	before, err := p.cfg.DB.Analytics(ctx, org.ID,
+		store.AnalyticsFilter{From: page.From.AddDate(0, 0, -page.Days), To: page.From.AddDate(0, 0, -1)}, 1)
+	if err != nil {
+		return err
+	}
+	page.fill(&now, &before)
+	return nil
+}
+
+// fill lays the sums out.
+func (p *Overview) fill(now, before *store.Analytics) {
+	p.Empty = now.Total.Receipts == 0 && before.Total.Receipts == 0
+	whole := func(n int64) store.Decimal { return store.Decimal(strconv.FormatInt(n, 10)) }
+	p.Figures = []Figure{
+		{Name: "Cost", Value: usd(now.Total.CostUSD), Rows: p.Rows + "&sort=-cost", Definition: "cost",
+			Change: change(now.Total.CostUSD, before.Total.CostUSD, p.Days)},
+		{Name: "Prompts", Value: count(now.Total.Prompts), Rows: p.Rows, Definition: "prompts",
+			Change: change(whole(now.Total.Prompts), whole(before.Total.Prompts), p.Days)},
+		{Name: "Receipts", Value: count(now.Total.Receipts), Rows: p.Rows, Definition: "receipts",
+			Beside: count(now.Total.ReceiptsCurrent) + " current"},
+		{Name: "Tokens in", Value: amount(now.Total.InputTokens), Definition: "tokens",
+			Beside: "cache read " + amount(now.Total.CacheReadTokens)},
+		{Name: "Tokens out", Value: amount(now.Total.OutputTokens), Definition: "tokens"},
+	}
+	var cost, prompts []point
+	for _, d := range now.Days {
+		cost = append(cost, point{d.Day, float(d.CostUSD), usd(d.CostUSD)})
+		prompts = append(prompts, point{d.Day, float64(d.Prompts), count(d.Prompts)})
+	}
+	p.Charts = []Chart{barChart("Cost by day", "Cost, US dollars", "cost", p.From, p.To, cost),
+		barChart("Prompts by day", "Prompts", "plain", p.From, p.To, prompts)}
+	p.Models = ranked(now.Models, now.Total.CostUSD, p.Rows, "model")
+	p.Repos = ranked(now.Repos, now.Total.CostUSD, p.Rows, "repo")
+}
+
+func ranked(sums []store.KeySums, total store.Decimal, rows, filter string) []Ranked {
+	out := make([]Ranked, len(sums))
+	for i, k := range sums {
+		out[i] = Ranked{Name: k.Key, Receipts: k.Receipts, Cost: k.CostUSD, Part: costShare(k.CostUSD, total)}
+		if k.Key != "" {
+			out[i].Path = rows + "&" + filter + "=" + url.QueryEscape(k.Key)
+		}
+	}
+	return out
+}
+
+// costShare is the bar of a part of a cost.
+func costShare(part, whole store.Decimal) Share {
+	f, all := float(part), float(whole)
+	if all <= 0 {
+		return Share{Summary: "no cost"}
+	}
+	text := strconv.FormatFloat(100*f/all, 'f', 1, 64) + " % of the period's cost"
+	return Share{Summary: text, Parts: []Part{{Kind: "cost", X: "0", W: decimal(100 * f / all), Label: text}}}
+}
+
+// float is a decimal for drawing; what is counted stays exact.
+func float(d store.Decimal) float64 {
+	f, err := strconv.ParseFloat(string(d), 64)
+	if err != nil {
+		return 0
+	}
+	return f
+}
+
+// change compares a sum with that of the days before.
+func change(now, before store.Decimal, days int) string {
+	n, ok := new(big.Rat).SetString(orZero(now))
+	b, ok2 := new(big.Rat).SetString(orZero(before))
+	switch {
+	case !ok || !ok2 || (n.Sign() == 0 && b.Sign() == 0):
+		return ""
+	case b.Sign() == 0:
+		return "none in the " + strconv.Itoa(days) + " days before"
+	}
+	ratio, _ := new(big.Rat).Quo(new(big.Rat).Sub(n, b), b).Float64()
+	sign := "+"
+	if ratio < 0 {
+		sign = "−"
+		ratio = -ratio
+	}
+	return sign + strconv.FormatFloat(100*ratio, 'f', 0, 64) + " % on the " + strconv.Itoa(days) + " days before"
+}
+
+func orZero(d store.Decimal) string {
+	if d == "" {
+		return "0"
+	}
+	return string(d)
+}
+
+// attention reads the newest of what waits for somebody.
+func (p *pages) attention(ctx context.Context, org uuid.UUID) (a Attention, err error) {
+	if a.Held, err = p.cfg.DB.Decisions(ctx, org, store.DecisionFilter{State: store.StateHeld}, uuid.Nil, maxAttention); err != nil {
+		return a, err
+	}
+	if a.Pending, err = p.cfg.DB.Decisions(ctx, org, store.DecisionFilter{State: store.StatePending}, uuid.Nil, maxAttention); err != nil {
+		return a, err
+	}
+	if a.Reviews, err = p.cfg.DB.WantedReviews(ctx, org, maxAttention); err != nil {
+		return a, err
+	}
+	waived := false
+	if a.Violations, err = p.cfg.DB.Violations(ctx, org, store.ViolationFilter{Waived: &waived}, uuid.Nil, maxAttention); err != nil {
+		return a, err
+	}
+	repos, err := p.cfg.DB.Repos(ctx, org)
+	for _, repo := range repos {
+		if repo.FetchFailures > 0 && len(a.Failing) < maxAttention {
+			a.Failing = append(a.Failing, repo)
+		}
+	}
+	return a, err
+}
