@@ -2478,8 +2478,8 @@ type UpdateOrgJSONBody struct {
 	// StoreConversations Whether conversations in receipts that arrive from now on are stored.
 	StoreConversations *bool `json:"store_conversations,omitempty"`
 
-	// TimeZone An IANA name, whose days the organisation's numbers are counted by. It can be set until the first receipt or push
-	// was counted.
+	// TimeZone An IANA name, whose days the organisation's numbers are counted by. It can be set until the first receipt,
+	// commit or push was counted.
 	TimeZone *string `json:"time_zone,omitempty"`
 
 	// Title What people read in place of the name; empty for the name.

@@ -178,3 +178,6 @@ func RepriceOnce(ctx context.Context, db *DB, org uuid.UUID, batch int) (more bo
 func (tx *Tx) VerifyChain(ctx context.Context, org uuid.UUID) (ChainReport, error) {
 	return verifyChain(ctx, tx, org, nil, nil)
 }
+
+// SessionQuery is what PrincipalBySession asks.
+const SessionQuery = sqlSession

@@ -88,8 +88,8 @@ type OrgChange struct {
 }
 
 // UpdateOrg changes the settings of the principal's organisation. The
-// time zone can be changed until the first receipt or push was counted: by its
-// days everything is counted since.
+// time zone can be changed until the first receipt, commit or push was counted:
+// by its days everything is counted since.
 func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChange) (Org, error) {
 	if change.Title != nil && !plainText(*change.Title, 200) {
 		return Org{}, &InvalidError{"title", "use at most 200 printable characters"}
@@ -102,7 +102,7 @@ func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChan
 	var org Org
 	err := db.InTx(ctx, func(tx *Tx) error {
 		before, err := collectOne[Org](ctx, tx, "finding the organisation",
-			`SELECT `+orgColumns+` FROM orgs WHERE id = $1 FOR UPDATE`, by.Org)
+			`SELECT `+orgColumns+` FROM orgs WHERE id = $1 FOR NO KEY UPDATE`, by.Org)
 		if err != nil {
 			return err
 		}
@@ -124,14 +124,18 @@ func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChan
 	return org, err
 }
 
-// nothingCounted makes sure that no row is counted by the days of the time zone.
+// nothingCounted makes sure that no row is counted by the days of the time zone,
+// and that none comes before the transaction ends.
 func (tx *Tx) nothingCounted(ctx context.Context, org uuid.UUID) error {
+	if err := tx.lockOrg(ctx, org); err != nil {
+		return err
+	}
 	var counted bool
 	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM receipts WHERE org_id = $1)
-		OR EXISTS (SELECT FROM pushed_commits WHERE org_id = $1) OR EXISTS (SELECT FROM pushed_prompts WHERE org_id = $1)`,
-		org).Scan(&counted)
+		OR EXISTS (SELECT FROM pushed_commits WHERE org_id = $1) OR EXISTS (SELECT FROM pushed_prompts WHERE org_id = $1)
+		OR EXISTS (SELECT FROM commit_lines WHERE org_id = $1)`, org).Scan(&counted)
 	if err == nil && counted {
-		return &InvalidError{"time_zone", "can be set until the first receipt or push was counted by its days"}
+		return &InvalidError{"time_zone", "can be set until the first receipt, commit or push was counted by its days"}
 	}
 	return translate(err, "looking for what was counted")
 }

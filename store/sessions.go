@@ -126,12 +126,7 @@ func (db *DB) PrincipalBySession(ctx context.Context, secret string, now time.Ti
 		Role              access.Role
 		Teams             []uuid.UUID
 		Stale             bool
-	}](ctx, db.pool, "authenticating a session", `
-		SELECT s.id, s.org_id, u.id AS user_id, u.email, u.role, `+administered+` AS teams,
-		       s.seen_at < $2::timestamptz - interval '1 minute' AS stale
-		FROM sessions s JOIN users u ON u.id = s.user_id
-		WHERE s.hash = $1 AND s.revoked_at IS NULL AND s.idle_at > $2 AND s.expires_at > $2 AND u.disabled_at IS NULL`,
-		hashSecret(secret), now)
+	}](ctx, db.pool, "authenticating a session", sqlSession, hashSecret(secret), now)
 	if err != nil {
 		return access.Principal{}, err
 	}
@@ -145,6 +140,13 @@ func (db *DB) PrincipalBySession(ctx context.Context, secret string, now time.Ti
 	return access.Principal{Org: row.OrgID, Name: "user:" + row.Email, User: row.Email, UserID: row.UserID, Role: row.Role,
 		Scopes: row.Role.Scopes(), Teams: row.Teams, Session: row.ID}, nil
 }
+
+// sqlSession is asked with every request of a browser.
+const sqlSession = `
+	SELECT s.id, s.org_id, u.id AS user_id, u.email, u.role, ` + administered + ` AS teams,
+	       s.seen_at < $2::timestamptz - interval '1 minute' AS stale
+	FROM sessions s JOIN users u ON u.id = s.user_id
+	WHERE s.hash = $1 AND s.revoked_at IS NULL AND s.idle_at > $2 AND s.expires_at > $2 AND u.disabled_at IS NULL`
 
 // administered are the teams of which users u are admins.
 const administered = `coalesce((SELECT array_agg(m.team_id ORDER BY m.team_id) FROM team_members m
