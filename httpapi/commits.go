@@ -18,15 +18,15 @@ func (s *server) GetCommit(ctx context.Context, in GetCommitRequestObject) (GetC
 	if err != nil {
 		return nil, err
 	}
-	out := GetCommit200JSONResponse{Repo: repo.Name, Commit: sha, Metadata: metadataOf(notes.Commit),
+	out := GetCommit200JSONResponse{Repo: repo.Name, Commit: sha, Metadata: metadataOf(notes.Commit), Lines: linesOf(notes.Lines),
 		Versions: each(notes.Versions, versionOf), Findings: each(notes.Findings, findingOf),
 		Receipts: each(notes.Receipts, func(r store.Receipt) Receipt { return receiptOf(&r) })}
 	out.Attested.Paths = each(notes.Attested, attestedOf)
 	for _, path := range out.Attested.Paths {
 		switch path.Class {
-		case Ai:
+		case AttestedPathClassAi:
 			out.Attested.Ai += path.LineCount
-		case Human:
+		case AttestedPathClassHuman:
 			out.Attested.Human += path.LineCount
 		}
 	}

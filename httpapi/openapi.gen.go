@@ -24,16 +24,16 @@ import (
 
 // Defines values for AttestedPathClass.
 const (
-	Ai    AttestedPathClass = "ai"
-	Human AttestedPathClass = "human"
+	AttestedPathClassAi    AttestedPathClass = "ai"
+	AttestedPathClassHuman AttestedPathClass = "human"
 )
 
 // Valid indicates whether the value is a known member of the AttestedPathClass enum.
 func (e AttestedPathClass) Valid() bool {
 	switch e {
-	case Ai:
+	case AttestedPathClassAi:
 		return true
-	case Human:
+	case AttestedPathClassHuman:
 		return true
 	default:
 		return false
@@ -112,6 +112,36 @@ func (e DecisionEventState) Valid() bool {
 	case DecisionEventStateReleased:
 		return true
 	case DecisionEventStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventKind.
+const (
+	NoteDeleted      EventKind = "note_deleted"
+	NoteRewritten    EventKind = "note_rewritten"
+	Push             EventKind = "push"
+	PushWithoutNotes EventKind = "push_without_notes"
+	RefDeleted       EventKind = "ref_deleted"
+	RefRewritten     EventKind = "ref_rewritten"
+)
+
+// Valid indicates whether the value is a known member of the EventKind enum.
+func (e EventKind) Valid() bool {
+	switch e {
+	case NoteDeleted:
+		return true
+	case NoteRewritten:
+		return true
+	case Push:
+		return true
+	case PushWithoutNotes:
+		return true
+	case RefDeleted:
+		return true
+	case RefRewritten:
 		return true
 	default:
 		return false
@@ -571,6 +601,75 @@ func (e Source) Valid() bool {
 	}
 }
 
+// Defines values for ListCommitsParamsKind.
+const (
+	Bot     ListCommitsParamsKind = "bot"
+	Counted ListCommitsParamsKind = "counted"
+	Merge   ListCommitsParamsKind = "merge"
+)
+
+// Valid indicates whether the value is a known member of the ListCommitsParamsKind enum.
+func (e ListCommitsParamsKind) Valid() bool {
+	switch e {
+	case Bot:
+		return true
+	case Counted:
+		return true
+	case Merge:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCommitsParamsClass.
+const (
+	ListCommitsParamsClassAi       ListCommitsParamsClass = "ai"
+	ListCommitsParamsClassExcluded ListCommitsParamsClass = "excluded"
+	ListCommitsParamsClassHuman    ListCommitsParamsClass = "human"
+	ListCommitsParamsClassTrailer  ListCommitsParamsClass = "trailer"
+	ListCommitsParamsClassUnknown  ListCommitsParamsClass = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ListCommitsParamsClass enum.
+func (e ListCommitsParamsClass) Valid() bool {
+	switch e {
+	case ListCommitsParamsClassAi:
+		return true
+	case ListCommitsParamsClassExcluded:
+		return true
+	case ListCommitsParamsClassHuman:
+		return true
+	case ListCommitsParamsClassTrailer:
+		return true
+	case ListCommitsParamsClassUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCommitsParamsState.
+const (
+	Classified ListCommitsParamsState = "classified"
+	Cut        ListCommitsParamsState = "cut"
+	Unreadable ListCommitsParamsState = "unreadable"
+)
+
+// Valid indicates whether the value is a known member of the ListCommitsParamsState enum.
+func (e ListCommitsParamsState) Valid() bool {
+	switch e {
+	case Classified:
+		return true
+	case Cut:
+		return true
+	case Unreadable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDecisionsParamsOutcome.
 const (
 	ListDecisionsParamsOutcomeAccept  ListDecisionsParamsOutcome = "accept"
@@ -760,6 +859,33 @@ type Act struct {
 	Target    string `json:"target"`
 }
 
+// AddedFile defines model for AddedFile.
+type AddedFile struct {
+	Added int64  `json:"added"`
+	Ai    int64  `json:"ai"`
+	Blob  string `json:"blob"`
+
+	// Excluded Why the lines do not count, or empty.
+	Excluded string     `json:"excluded"`
+	Human    int64      `json:"human"`
+	OldPath  string     `json:"old_path"`
+	Path     string     `json:"path"`
+	Runs     []AddedRun `json:"runs"`
+	Trailer  int64      `json:"trailer"`
+	Unknown  int64      `json:"unknown"`
+}
+
+// AddedRun Lines of one owner. Added lines in no run are unknown.
+type AddedRun struct {
+	Author     string `json:"author"`
+	Class      string `json:"class"`
+	Confidence string `json:"confidence"`
+	First      int32  `json:"first"`
+	Last       int32  `json:"last"`
+	ReceiptId  string `json:"receipt_id"`
+	Source     string `json:"source"`
+}
+
 // Analytics defines model for Analytics.
 type Analytics struct {
 	// AiCodePercentage Null until lines are attributed.
@@ -889,16 +1015,53 @@ type BotRule struct {
 	Pattern   string    `json:"pattern"`
 }
 
+// ClassifiedCommit defines model for ClassifiedCommit.
+type ClassifiedCommit struct {
+	Agent       string             `json:"agent"`
+	AuthorEmail string             `json:"author_email"`
+	AuthorName  string             `json:"author_name"`
+	Bot         bool               `json:"bot"`
+	Commit      string             `json:"commit"`
+	CommittedAt time.Time          `json:"committed_at"`
+	Day         openapi_types.Date `json:"day"`
+
+	// Lines Numbers of lines: added = ai + human + unknown; trailer is a part of ai, excluded beside them.
+	Lines LineCounts `json:"lines"`
+
+	// Link The request that shows the commit with its files.
+	Link    string `json:"link"`
+	Merge   bool   `json:"merge"`
+	Noted   bool   `json:"noted"`
+	Repo    string `json:"repo"`
+	State   string `json:"state"`
+	Subject string `json:"subject"`
+}
+
 // CommitDetail defines model for CommitDetail.
 type CommitDetail struct {
 	// Attested Distinct lines that the current notes attest.
 	Attested Attested        `json:"attested"`
 	Commit   string          `json:"commit"`
 	Findings []Finding       `json:"findings"`
+	Lines    *CommitLines    `json:"lines"`
 	Metadata *CommitMetadata `json:"metadata"`
 	Receipts []Receipt       `json:"receipts"`
 	Repo     string          `json:"repo"`
 	Versions []NoteVersion   `json:"versions"`
+}
+
+// CommitLines defines model for CommitLines.
+type CommitLines struct {
+	// Counts Numbers of lines: added = ai + human + unknown; trailer is a part of ai, excluded beside them.
+	Counts LineCounts `json:"counts"`
+
+	// Cut Whether there are more files or runs than are shown.
+	Cut   bool        `json:"cut"`
+	Files []AddedFile `json:"files"`
+
+	// OnDefault Whether the default branch reaches the commit.
+	OnDefault bool   `json:"on_default"`
+	State     string `json:"state"`
 }
 
 // CommitMetadata defines model for CommitMetadata.
@@ -959,6 +1122,62 @@ type Cost = store.Decimal
 
 // Count Null where the receipt is silent.
 type Count = int64
+
+// Coverage defines model for Coverage.
+type Coverage struct {
+	// Agents By the agent that trailers or identities of commits name.
+	Agents []CoverageGroup `json:"agents"`
+	Events []struct {
+		Count int64     `json:"count"`
+		Kind  EventKind `json:"kind"`
+		Rows  string    `json:"rows"`
+	} `json:"events"`
+	People []CoverageGroup `json:"people"`
+	Repos  []CoverageGroup `json:"repos"`
+	Teams  []CoverageGroup `json:"teams"`
+	Total  CoverageSums    `json:"total"`
+}
+
+// CoverageEvent defines model for CoverageEvent.
+type CoverageEvent struct {
+	At time.Time `json:"at"`
+
+	// By Who pushed, or the address that wrote the version which is no longer current.
+	By         string              `json:"by"`
+	Commit     string              `json:"commit"`
+	DecisionId *openapi_types.UUID `json:"decision_id"`
+	Kind       EventKind           `json:"kind"`
+	Ref        string              `json:"ref"`
+	Repo       string              `json:"repo"`
+}
+
+// CoverageGroup defines model for CoverageGroup.
+type CoverageGroup struct {
+	// Key Name of the repository, team or agent, or the person's address.
+	Key string `json:"key"`
+
+	// NotedAt When notes of the repository changed last; of a person when the last commit with a note was made; null for teams and agents.
+	NotedAt *time.Time   `json:"noted_at"`
+	Sums    CoverageSums `json:"sums"`
+}
+
+// CoverageSums defines model for CoverageSums.
+type CoverageSums struct {
+	// AiShare ai / added; null without lines.
+	AiShare    *float32 `json:"ai_share"`
+	BotCommits Linked   `json:"bot_commits"`
+	Commits    Linked   `json:"commits"`
+
+	// Coverage noted / commits; null without commits.
+	Coverage *float32 `json:"coverage"`
+
+	// Lines Numbers of lines: added = ai + human + unknown; trailer is a part of ai, excluded beside them.
+	Lines        LineCounts `json:"lines"`
+	Marked       Linked     `json:"marked"`
+	MergeCommits Linked     `json:"merge_commits"`
+	NotNoted     Linked     `json:"not_noted"`
+	Noted        Linked     `json:"noted"`
+}
 
 // Day A day in the organisation's time zone, inclusive.
 type Day = string
@@ -1040,6 +1259,9 @@ type DecisionEventState string
 
 // EvaluatedPush What `blameprompt-hook` would send of the push; see `judgePush`.
 type EvaluatedPush = json.RawMessage
+
+// EventKind defines model for EventKind.
+type EventKind string
 
 // ExcludedPaths Globs of paths whose lines do not count, read as in gitignore(5): `*` and `?` do not cross a slash, `**/` does;
 // what lies below a match is matched too; `!` in front makes paths count again; the last glob that matches decides.
@@ -1207,6 +1429,27 @@ type Key struct {
 
 	// User The e-mail address of the person whose key it is, empty for a machine's.
 	User string `json:"user"`
+}
+
+// LineCounts Numbers of lines: added = ai + human + unknown; trailer is a part of ai, excluded beside them.
+type LineCounts struct {
+	Added    int64 `json:"added"`
+	Ai       int64 `json:"ai"`
+	Deleted  int64 `json:"deleted"`
+	Excluded int64 `json:"excluded"`
+	Human    int64 `json:"human"`
+	Trailer  int64 `json:"trailer"`
+
+	// Unknown Nothing speaks for them; they are not called human.
+	Unknown int64 `json:"unknown"`
+}
+
+// Linked defines model for Linked.
+type Linked struct {
+	Count int64 `json:"count"`
+
+	// Rows The request that lists what was counted.
+	Rows string `json:"rows"`
 }
 
 // ModelSums defines model for ModelSums.
@@ -2219,6 +2462,9 @@ type Limit = int
 // OneRepo defines model for OneRepo.
 type OneRepo = string
 
+// PersonFilter defines model for PersonFilter.
+type PersonFilter = string
+
 // PolicyPath defines model for PolicyPath.
 type PolicyPath = string
 
@@ -2306,9 +2552,100 @@ type SetBotJSONBody struct {
 	Pattern string `json:"pattern"`
 }
 
+// ListCommitsParams defines parameters for ListCommits.
+type ListCommitsParams struct {
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Team A team by name or id, standing for its members' e-mail addresses.
+	Team TeamFilter `form:"team,omitempty" json:"team,omitempty"`
+
+	// User The author, by any address of the person.
+	User PersonFilter `form:"user,omitempty" json:"user,omitempty"`
+
+	// From The first day. A time means the day that it falls on in the organisation's time zone.
+	From FromDay `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day, inclusive. A time means the day that it falls on in the organisation's time zone.
+	To ToDay `form:"to,omitempty" json:"to,omitempty"`
+
+	// Kind Commits that coverage counts, those of bots, or merges without lines of their own.
+	Kind ListCommitsParamsKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Class Commits that added such lines.
+	Class ListCommitsParamsClass `form:"class,omitempty" json:"class,omitempty"`
+
+	// Noted Whether a note speaks of the commit.
+	Noted *bool `form:"noted,omitempty" json:"noted,omitempty"`
+
+	// Marked With true, commits of people that name an agent and that no note speaks of.
+	Marked bool `form:"marked,omitempty" json:"marked,omitempty"`
+
+	// Agent The agent that trailers or identities name.
+	Agent string                 `form:"agent,omitempty" json:"agent,omitempty"`
+	State ListCommitsParamsState `form:"state,omitempty" json:"state,omitempty"`
+	Limit Limit                  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListCommitsParamsKind defines parameters for ListCommits.
+type ListCommitsParamsKind string
+
+// ListCommitsParamsClass defines parameters for ListCommits.
+type ListCommitsParamsClass string
+
+// ListCommitsParamsState defines parameters for ListCommits.
+type ListCommitsParamsState string
+
 // DisconnectParams defines parameters for Disconnect.
 type DisconnectParams struct {
 	RemoveRepos bool `form:"remove_repos,omitempty" json:"remove_repos,omitempty"`
+}
+
+// GetCoverageParams defines parameters for GetCoverage.
+type GetCoverageParams struct {
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Team A team by name or id, standing for its members' e-mail addresses.
+	Team TeamFilter `form:"team,omitempty" json:"team,omitempty"`
+
+	// User The author, by any address of the person.
+	User PersonFilter `form:"user,omitempty" json:"user,omitempty"`
+
+	// From The first day. A time means the day that it falls on in the organisation's time zone.
+	From FromDay `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day, inclusive. A time means the day that it falls on in the organisation's time zone.
+	To ToDay `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ListCoverageEventsParams defines parameters for ListCoverageEvents.
+type ListCoverageEventsParams struct {
+	// Kind A judged push with commits of people, or one of whose commits no note speaks by now; a note that was rewritten or deleted;
+	// a notes ref that was forced or deleted.
+	Kind EventKind `form:"kind" json:"kind"`
+
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Team A team by name or id, standing for its members' e-mail addresses.
+	Team TeamFilter `form:"team,omitempty" json:"team,omitempty"`
+
+	// User The author, by any address of the person.
+	User PersonFilter `form:"user,omitempty" json:"user,omitempty"`
+
+	// From The first day. A time means the day that it falls on in the organisation's time zone.
+	From FromDay `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day, inclusive. A time means the day that it falls on in the organisation's time zone.
+	To    ToDay `form:"to,omitempty" json:"to,omitempty"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -2975,6 +3312,9 @@ type ServerInterface interface {
 	// SetBot Say that authors are bots, or are none
 	// (PUT /api/v1/bots)
 	SetBot(w http.ResponseWriter, r *http.Request)
+	// ListCommits Commits of default branches and whose the lines are that they added, newest first
+	// (GET /api/v1/commits)
+	ListCommits(w http.ResponseWriter, r *http.Request, params ListCommitsParams)
 	// ListConnections Connections to forges
 	// (GET /api/v1/connections)
 	ListConnections(w http.ResponseWriter, r *http.Request)
@@ -2984,6 +3324,12 @@ type ServerInterface interface {
 	// Disconnect End a connection and forget its token
 	// (DELETE /api/v1/connections/{id})
 	Disconnect(w http.ResponseWriter, r *http.Request, id IDPath, params DisconnectParams)
+	// GetCoverage Of how many commits notes speak, and what happened to notes
+	// (GET /api/v1/coverage)
+	GetCoverage(w http.ResponseWriter, r *http.Request, params GetCoverageParams)
+	// ListCoverageEvents Pushes, notes and notes refs behind the figures of coverage, newest first
+	// (GET /api/v1/coverage/events)
+	ListCoverageEvents(w http.ResponseWriter, r *http.Request, params ListCoverageEventsParams)
 	// ListDecisions What was decided on pushes, newest first
 	// (GET /api/v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -3635,6 +3981,195 @@ func (siw *ServerInterfaceWrapper) SetBot(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// ListCommits operation middleware
+func (siw *ServerInterfaceWrapper) ListCommits(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCommitsParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "team" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "team", r.URL.Query(), &params.Team, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "team"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "team", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "class" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "class", r.URL.Query(), &params.Class, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "class"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "class", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "noted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "noted", r.URL.Query(), &params.Noted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "noted"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "noted", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "marked" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "marked", r.URL.Query(), &params.Marked, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "marked"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "marked", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "agent" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "agent", r.URL.Query(), &params.Agent, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "agent"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "agent", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCommits(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListConnections operation middleware
 func (siw *ServerInterfaceWrapper) ListConnections(w http.ResponseWriter, r *http.Request) {
 
@@ -3696,6 +4231,215 @@ func (siw *ServerInterfaceWrapper) Disconnect(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Disconnect(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCoverage operation middleware
+func (siw *ServerInterfaceWrapper) GetCoverage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCoverageParams
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "team" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "team", r.URL.Query(), &params.Team, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "team"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "team", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCoverage(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListCoverageEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListCoverageEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCoverageEventsParams
+
+	// ------------- Required query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "team" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "team", r.URL.Query(), &params.Team, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "team"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "team", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCoverageEvents(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6838,6 +7582,12 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/analytics", wrapper.GetAnalytics).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/coverage", wrapper.GetCoverage).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/coverage/events", wrapper.ListCoverageEvents).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/commits", wrapper.ListCommits).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/api/v1/repos", wrapper.ListRepos).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/repos", wrapper.AddRepo).Methods(http.MethodPost)
@@ -7571,6 +8321,48 @@ func (response SetBotdefaultApplicationProblemPlusJSONResponse) VisitSetBotRespo
 	return err
 }
 
+type ListCommitsRequestObject struct {
+	Params ListCommitsParams
+}
+
+type ListCommitsResponseObject interface {
+	VisitListCommitsResponse(w http.ResponseWriter) error
+}
+
+type ListCommits200JSONResponse struct {
+	Items      []ClassifiedCommit `json:"items"`
+	NextCursor *NextCursor        `json:"next_cursor"`
+}
+
+func (response ListCommits200JSONResponse) VisitListCommitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCommitsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCommitsdefaultApplicationProblemPlusJSONResponse) VisitListCommitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListConnectionsRequestObject struct {
 }
 
@@ -7687,6 +8479,87 @@ type DisconnectdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DisconnectdefaultApplicationProblemPlusJSONResponse) VisitDisconnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCoverageRequestObject struct {
+	Params GetCoverageParams
+}
+
+type GetCoverageResponseObject interface {
+	VisitGetCoverageResponse(w http.ResponseWriter) error
+}
+
+type GetCoverage200JSONResponse Coverage
+
+func (response GetCoverage200JSONResponse) VisitGetCoverageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCoveragedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCoveragedefaultApplicationProblemPlusJSONResponse) VisitGetCoverageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCoverageEventsRequestObject struct {
+	Params ListCoverageEventsParams
+}
+
+type ListCoverageEventsResponseObject interface {
+	VisitListCoverageEventsResponse(w http.ResponseWriter) error
+}
+
+type ListCoverageEvents200JSONResponse struct {
+	Items      []CoverageEvent `json:"items"`
+	NextCursor *NextCursor     `json:"next_cursor"`
+}
+
+func (response ListCoverageEvents200JSONResponse) VisitListCoverageEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCoverageEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCoverageEventsdefaultApplicationProblemPlusJSONResponse) VisitListCoverageEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11140,6 +12013,9 @@ type StrictServerInterface interface {
 	// SetBot Say that authors are bots, or are none
 	// (PUT /api/v1/bots)
 	SetBot(ctx context.Context, request SetBotRequestObject) (SetBotResponseObject, error)
+	// ListCommits Commits of default branches and whose the lines are that they added, newest first
+	// (GET /api/v1/commits)
+	ListCommits(ctx context.Context, request ListCommitsRequestObject) (ListCommitsResponseObject, error)
 	// ListConnections Connections to forges
 	// (GET /api/v1/connections)
 	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
@@ -11149,6 +12025,12 @@ type StrictServerInterface interface {
 	// Disconnect End a connection and forget its token
 	// (DELETE /api/v1/connections/{id})
 	Disconnect(ctx context.Context, request DisconnectRequestObject) (DisconnectResponseObject, error)
+	// GetCoverage Of how many commits notes speak, and what happened to notes
+	// (GET /api/v1/coverage)
+	GetCoverage(ctx context.Context, request GetCoverageRequestObject) (GetCoverageResponseObject, error)
+	// ListCoverageEvents Pushes, notes and notes refs behind the figures of coverage, newest first
+	// (GET /api/v1/coverage/events)
+	ListCoverageEvents(ctx context.Context, request ListCoverageEventsRequestObject) (ListCoverageEventsResponseObject, error)
 	// ListDecisions What was decided on pushes, newest first
 	// (GET /api/v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -11813,6 +12695,32 @@ func (sh *strictHandler) SetBot(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ListCommits operation middleware
+func (sh *strictHandler) ListCommits(w http.ResponseWriter, r *http.Request, params ListCommitsParams) {
+	var request ListCommitsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCommits(ctx, request.(ListCommitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCommits")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCommitsResponseObject); ok {
+		if err := validResponse.VisitListCommitsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListConnections operation middleware
 func (sh *strictHandler) ListConnections(w http.ResponseWriter, r *http.Request) {
 	var request ListConnectionsRequestObject
@@ -11888,6 +12796,58 @@ func (sh *strictHandler) Disconnect(w http.ResponseWriter, r *http.Request, id I
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DisconnectResponseObject); ok {
 		if err := validResponse.VisitDisconnectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCoverage operation middleware
+func (sh *strictHandler) GetCoverage(w http.ResponseWriter, r *http.Request, params GetCoverageParams) {
+	var request GetCoverageRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCoverage(ctx, request.(GetCoverageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCoverage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCoverageResponseObject); ok {
+		if err := validResponse.VisitGetCoverageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCoverageEvents operation middleware
+func (sh *strictHandler) ListCoverageEvents(w http.ResponseWriter, r *http.Request, params ListCoverageEventsParams) {
+	var request ListCoverageEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCoverageEvents(ctx, request.(ListCoverageEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCoverageEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCoverageEventsResponseObject); ok {
+		if err := validResponse.VisitListCoverageEventsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -28,6 +28,7 @@ var (
 // operation that is not here.
 var needs = map[string]need{
 	"listReceipts": reading, "getReceipt": reading, "getAnalytics": reading,
+	"getCoverage": reading, "listCoverageEvents": reading, "listCommits": reading,
 	"postReceipts": ingesting,
 	"listRepos":    reading, "getRepo": reading, "getCommit": reading, "listFindings": reading,
 	"addRepo": admin, "updateRepo": admin, "removeRepo": admin, "syncRepo": writing,

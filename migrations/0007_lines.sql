@@ -53,6 +53,8 @@ CREATE INDEX commit_lines_author ON commit_lines (org_id, author_email, committe
 -- AI-marked commits that no note speaks of.
 CREATE INDEX commit_lines_marked ON commit_lines (org_id, committed_at DESC, repo_id, commit)
     WHERE on_default AND agent <> '' AND NOT noted AND NOT bot;
+-- When a person's commits last had a note.
+CREATE INDEX commit_lines_noted ON commit_lines (org_id, author_email, committed_at DESC) WHERE on_default AND noted;
 CREATE INDEX commit_lines_revision ON commit_lines (org_id, repo_id, revision);
 CREATE INDEX commit_lines_unreadable ON commit_lines (org_id, repo_id) WHERE state = 'unreadable';
 
@@ -147,12 +149,12 @@ CREATE TABLE line_tips (
 );
 
 -- Sums over commits of default branches by day of commit. repo_id is the zero
--- uuid in rows over all repositories. Dimensions 'all', 'user' (author) and
--- 'agent' (the one that commits name) sum commit_lines; the others sum
--- commit_owners and have ai, trailer and commits alone.
+-- uuid in rows over all repositories. Dimensions 'all', 'user' (author), 'agent'
+-- (the one that commits name) and 'user_agent' sum commit_lines; the others sum
+-- commit_owners and have ai, trailer and commits, of whatever kind, alone.
 CREATE TABLE line_rollups (
     org_id         uuid NOT NULL,
-    dimension      text NOT NULL CHECK (dimension IN ('all', 'user', 'agent', 'provider', 'model', 'user_provider', 'user_model')),
+    dimension      text NOT NULL CHECK (dimension IN ('all', 'user', 'agent', 'user_agent', 'provider', 'model', 'user_provider', 'user_model')),
     repo_id        uuid NOT NULL,
     key            text NOT NULL,
     key2           text NOT NULL,
@@ -191,6 +193,7 @@ CREATE FUNCTION line_dimensions(d line_delta) RETURNS TABLE (dimension text, rep
 LANGUAGE sql IMMUTABLE AS $$
     SELECT e.dimension, r.repo_id, e.key, e.key2
     FROM (VALUES ('all', '', '', false, true), ('user', d.author, '', false, true), ('agent', d.agent, '', false, d.agent <> ''),
+                 ('user_agent', d.author, d.agent, false, d.agent <> ''),
                  ('provider', d.provider, '', true, true), ('model', d.model, '', true, true),
                  ('user_provider', d.author, d.provider, true, true), ('user_model', d.author, d.model, true, true))
              AS e (dimension, key, key2, owner, wanted),
@@ -306,6 +309,12 @@ CREATE TRIGGER commit_owners_rollup_update AFTER UPDATE ON commit_owners
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION commit_owners_rollup();
 CREATE TRIGGER commit_owners_rollup_delete AFTER DELETE ON commit_owners
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION commit_owners_rollup();
+
+-- What coverage asks for beside: versions of notes that were replaced or left,
+-- notes refs that left their tip, and pushes by time.
+CREATE INDEX note_versions_left ON note_versions (org_id, committed_at DESC) WHERE NOT current AND blob IS NOT NULL;
+CREATE INDEX findings_refs ON findings (org_id, code, found_at DESC) WHERE code IN ('notes_ref_rewritten', 'notes_ref_deleted');
+CREATE INDEX pushed_commits_time ON pushed_commits (org_id, pushed_at DESC);
 
 -- A receipt that comes, changes or goes is demanded in every repository that it
 -- stands in. What it says of files is written behind it, in the same transaction,

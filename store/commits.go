@@ -57,6 +57,8 @@ type CommitNotes struct {
 	// Attested is by the current notes.
 	Attested []AttestedPath
 	Findings []StoredFinding
+	// Lines is nil for a commit that is not classified.
+	Lines *CommitLines
 }
 
 // maxRelated bounds each list that hangs on one commit or receipt.
@@ -80,6 +82,9 @@ func (db *DB) CommitNotes(ctx context.Context, org, repo uuid.UUID, commit strin
 			return translate(pgx.ErrNoRows, "finding commit %s", commit)
 		}
 		if out.Attested, err = attestedBy(ctx, q, org, out.Versions, nil); err != nil {
+			return err
+		}
+		if out.Lines, err = commitLines(ctx, q, org, repo, commit); err != nil {
 			return err
 		}
 		out.Findings, err = collect[StoredFinding](ctx, q, "listing findings of a commit", `SELECT `+findingColumns+`

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// CommitKind says how a commit counts.
+type CommitKind string
+
+// Counted commits are those whose coverage is asked for.
+const (
+	KindCounted CommitKind = "counted"
+	KindBot     CommitKind = "bot"
+	// KindMerge is a merge without lines of its own.
+	KindMerge CommitKind = "merge"
+)
+
+// CommitFilter selects commits of default branches; zero values select all.
+type CommitFilter struct {
+	Repos []uuid.UUID
+	// Emails, unless nil, holds the authors in lower case.
+	Emails []string
+	// From and To are days of the organisation's time zone as midnight UTC.
+	From, To time.Time
+	Kind     CommitKind
+	// Class selects commits with lines of it: a column of LineSums.
+	Class string
+	Noted *bool
+	// Marked selects commits that name an agent and that no note speaks of; Agent
+	// those that name this one.
+	Marked bool
+	Agent  string
+	State  string
+}
+
+// CommitClasses are the classes that CommitFilter takes.
+var CommitClasses = []string{"ai", "human", "unknown", "trailer", "excluded"}
+
+// LineCommit is a commit of a default branch and whose its lines are.
+type LineCommit struct {
+	RepoID      uuid.UUID
+	Repo        string
+	Commit      string
+	Subject     string
+	AuthorName  string
+	AuthorEmail string
+	CommittedAt time.Time
+	Day         time.Time
+	Merge       bool
+	Bot         bool
+	Noted       bool
+	Agent       string
+	State       string
+
+	Added, AI, Human, Unknown, Trailer, Excluded, Deleted int64
+}
+
+// CommitPosition is a place in the list of commits.
+type CommitPosition struct {
+	At     time.Time
+	RepoID uuid.UUID
+	Commit string
+}
+
+const lineCommitColumns = `c.repo_id, r.name AS repo, c.commit, k.subject, k.author_name, c.author_email, c.committed_at, c.day, c.merge,
+	c.bot, c.noted, c.agent, c.state, c.added, c.ai, c.human, c.unknown, c.trailer, c.excluded, c.deleted`
+
+const joinLineCommit = ` JOIN repos r ON r.org_id = c.org_id AND r.id = c.repo_id
+	JOIN commits k ON k.org_id = c.org_id AND k.repo_id = c.repo_id AND k.commit = c.commit`
+
+// LineCommits lists up to limit commits of default branches, newest first, after
+// the position (nil: from the start).
+func (db *DB) LineCommits(ctx context.Context, org uuid.UUID, f CommitFilter, after *CommitPosition, limit int) ([]LineCommit, error) {
+	c := &conditions{}
+	c.add("c.org_id = ? AND c.on_default", org)
+	f.add(c)
+	if after != nil {
+		c.add("c.committed_at <= ? AND (c.committed_at < ? OR (c.repo_id, c.commit) > (?, ?))", after.At, after.At, after.RepoID, after.Commit)
+	}
+	return collect[LineCommit](ctx, db.pool, "listing commits", `
+		SELECT `+lineCommitColumns+`
+		FROM (SELECT * FROM commit_lines c WHERE `+c.where()+` ORDER BY c.committed_at DESC, c.repo_id, c.commit LIMIT `+itoa(limit)+`) c`+
+		joinLineCommit+` ORDER BY c.committed_at DESC, c.repo_id, c.commit`, append([]any{planned}, c.args...)...)
+}
+
+func (f CommitFilter) add(c *conditions) {
+	if len(f.Repos) > 0 {
+		c.add(oneOf("c.repo_id", f.Repos, c))
+	}
+	if f.Emails != nil {
+		c.add(oneOf("c.author_email", f.Emails, c))
+	}
+	// A day is at most so far from the same day in UTC, by which the index goes.
+	if !f.From.IsZero() {
+		c.add("c.day >= ? AND c.committed_at >= ?", f.From, f.From.Add(-clockSkew))
+	}
+	if !f.To.IsZero() {
+		c.add("c.day <= ? AND c.committed_at < ?", f.To, f.To.Add(2*clockSkew))
+	}
+	switch f.Kind {
+	case KindCounted:
+		c.add("NOT c.bot AND NOT (c.merge AND c.added + c.excluded = 0)")
+	case KindBot:
+		c.add("c.bot")
+	case KindMerge:
+		c.add("NOT c.bot AND c.merge AND c.added + c.excluded = 0")
+	}
+	if slices.Contains(CommitClasses, f.Class) {
+		c.add("c." + f.Class + " > 0")
+	}
+	if f.Noted != nil {
+		c.add("c.noted = ?", *f.Noted)
+	}
+	if f.Marked {
+		c.add("c.agent <> '' AND NOT c.noted AND NOT c.bot")
+	}
+	if f.Agent != "" {
+		c.add("c.agent = ?", f.Agent)
+	}
+	if f.State != "" {
+		c.add("c.state = ?", f.State)
+	}
+}
+
+// AddedFile is a file of a commit with added lines; of an excluded one Added is
+// their number and the classes are zero.
+type AddedFile struct {
+	Path, OldPath                      []byte
+	Blob, Excluded                     string
+	Added, AI, Human, Unknown, Trailer int64
+}
+
+// AddedRun is a run of added lines of one owner.
+type AddedRun struct {
+	Path                      []byte
+	First, Last               int32
+	Class, Source, Confidence string
+	ReceiptID, Author         string
+}
+
+// CommitLines is whose the lines of one commit are.
+type CommitLines struct {
+	LineCommit
+	OnDefault bool
+	Files     []AddedFile
+	Runs      []AddedRun
+	// Cut says that there are more files or runs.
+	Cut bool
+}
+
+// maxRuns bounds the runs that are shown of one commit.
+const maxRuns = 10_000
+
+// commitLines reads the lines of a commit; nil if it was never on the default
+// branch, or is not classified yet.
+func commitLines(ctx context.Context, q querier, org, repo uuid.UUID, commit string) (*CommitLines, error) {
+	rows, err := collect[struct {
+		LineCommit
+		OnDefault bool
+	}](ctx, q, "reading the lines of a commit", `SELECT `+lineCommitColumns+`, c.on_default FROM commit_lines c`+joinLineCommit+`
+		WHERE c.org_id = $1 AND c.repo_id = $2 AND c.commit = $3`, org, repo, commit)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	out := &CommitLines{LineCommit: rows[0].LineCommit, OnDefault: rows[0].OnDefault}
+	out.Files, err = collect[AddedFile](ctx, q, "reading the files of a commit", `
+		SELECT path, old_path, blob, excluded, added, ai, human, unknown, trailer FROM added_files
+		WHERE org_id = $1 AND repo_id = $2 AND commit = $3 ORDER BY path LIMIT `+itoa(maxRelated+1), org, repo, commit)
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Files) > maxRelated {
+		out.Files, out.Cut = out.Files[:maxRelated], true
+	}
+	out.Runs, err = collect[AddedRun](ctx, q, "reading the runs of a commit", `
+		SELECT path, first, last, class, source, confidence, receipt_id, author FROM added_runs
+		WHERE org_id = $1 AND repo_id = $2 AND commit = $3 ORDER BY path, first LIMIT `+itoa(maxRuns+1), org, repo, commit)
+	if len(out.Runs) > maxRuns {
+		out.Runs, out.Cut = out.Runs[:maxRuns], true
+	}
+	return out, err
+}
