@@ -134,7 +134,7 @@ func (w *world) fillCommits(n int) {
 			VALUES ($1, $2, $3, '{}', 'A', $4, $5, 'A', $4, $5, 'change', $6)`, w.org.ID, repo.ID, commit, email, at, bot)
 		w.exec(`INSERT INTO commit_lines (org_id, repo_id, commit, on_default, merge, committed_at, day, author_email, added, ai, human,
 				unknown, trailer, excluded, deleted, noted, agent, bot, state, digest)
-			VALUES ($1, $2, $3, $4, $5, $6, $6::date, $7, $8, $8 / 2, 0, $8 - $8 / 2, 0, 0, 0, $9, $10, $11, 'classified', '')`,
+			VALUES ($1, $2, $3, $4, $5, $6::timestamptz, $6::timestamptz::date, $7, $8::bigint, $8::bigint / 2, 0, $8::bigint - $8::bigint / 2, 0, 0, 0, $9, $10, $11, 'classified', '')`,
 			w.org.ID, repo.ID, commit, rng.IntN(10) > 0, merge, at, email, added, noted, agent, bot)
 		if rng.IntN(2) == 0 {
 			storetest.MustDecision(w.t, w.db, w.org, storetest.Decision{At: at.Add(time.Duration(i)), Repo: repo, Pusher: email,

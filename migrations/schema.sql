@@ -204,6 +204,7 @@ CREATE FUNCTION public.line_dimensions(d public.line_delta) RETURNS TABLE(dimens
     AS $$
     SELECT e.dimension, r.repo_id, e.key, e.key2
     FROM (VALUES ('all', '', '', false, true), ('user', d.author, '', false, true), ('agent', d.agent, '', false, d.agent <> ''),
+                 ('user_agent', d.author, d.agent, false, d.agent <> ''),
                  ('provider', d.provider, '', true, true), ('model', d.model, '', true, true),
                  ('user_provider', d.author, d.provider, true, true), ('user_model', d.author, d.model, true, true))
              AS e (dimension, key, key2, owner, wanted),
@@ -258,7 +259,7 @@ CREATE TABLE public.line_rollups (
     commits_marked bigint DEFAULT 0 NOT NULL,
     bot_commits bigint DEFAULT 0 NOT NULL,
     merge_commits bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT line_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'user'::text, 'agent'::text, 'provider'::text, 'model'::text, 'user_provider'::text, 'user_model'::text])))
+    CONSTRAINT line_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'user'::text, 'agent'::text, 'user_agent'::text, 'provider'::text, 'model'::text, 'user_provider'::text, 'user_model'::text])))
 );
 
 CREATE FUNCTION public.line_sums(deltas public.line_delta[], grain text) RETURNS SETOF public.line_rollups
@@ -974,7 +975,7 @@ CREATE TABLE public.line_rollup_months (
     commits_marked bigint DEFAULT 0 NOT NULL,
     bot_commits bigint DEFAULT 0 NOT NULL,
     merge_commits bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT line_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'user'::text, 'agent'::text, 'provider'::text, 'model'::text, 'user_provider'::text, 'user_model'::text])))
+    CONSTRAINT line_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'user'::text, 'agent'::text, 'user_agent'::text, 'provider'::text, 'model'::text, 'user_provider'::text, 'user_model'::text])))
 );
 
 CREATE TABLE public.line_tips (
@@ -1853,6 +1854,8 @@ CREATE INDEX commit_lines_author ON public.commit_lines USING btree (org_id, aut
 
 CREATE INDEX commit_lines_marked ON public.commit_lines USING btree (org_id, committed_at DESC, repo_id, commit) WHERE (on_default AND (agent <> ''::text) AND (NOT noted) AND (NOT bot));
 
+CREATE INDEX commit_lines_noted ON public.commit_lines USING btree (org_id, author_email, committed_at DESC) WHERE (on_default AND noted);
+
 CREATE INDEX commit_lines_repo ON public.commit_lines USING btree (org_id, repo_id, committed_at DESC, commit) WHERE on_default;
 
 CREATE INDEX commit_lines_revision ON public.commit_lines USING btree (org_id, repo_id, revision);
@@ -1877,6 +1880,8 @@ CREATE INDEX decisions_waiting ON public.decisions USING btree (org_id, repo_id,
 
 CREATE INDEX findings_commit ON public.findings USING btree (org_id, repo_id, commit);
 
+CREATE INDEX findings_refs ON public.findings USING btree (org_id, code, found_at DESC) WHERE (code = ANY (ARRAY['notes_ref_rewritten'::text, 'notes_ref_deleted'::text]));
+
 CREATE INDEX findings_repo ON public.findings USING btree (org_id, repo_id, found_at DESC, id);
 
 CREATE UNIQUE INDEX forge_connections_owner ON public.forge_connections USING btree (org_id, forge, api_url, owner) WHERE (revoked_at IS NULL);
@@ -1899,6 +1904,8 @@ CREATE UNIQUE INDEX note_bodies_seq ON public.note_bodies USING btree (org_id, s
 
 CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
 
+CREATE INDEX note_versions_left ON public.note_versions USING btree (org_id, committed_at DESC) WHERE ((NOT current) AND (blob IS NOT NULL));
+
 CREATE UNIQUE INDEX note_versions_seq ON public.note_versions USING btree (org_id, seq);
 
 CREATE INDEX open_pushes_place ON public.open_pushes USING btree (place, session);
@@ -1914,6 +1921,8 @@ CREATE INDEX prompts_session ON public.prompts USING btree (org_id, provider, se
 CREATE INDEX pushed_commits_decision ON public.pushed_commits USING btree (org_id, decision_id);
 
 CREATE INDEX pushed_commits_patch ON public.pushed_commits USING btree (org_id, repo_id, patch_id) WHERE (patch_id <> ''::text);
+
+CREATE INDEX pushed_commits_time ON public.pushed_commits USING btree (org_id, pushed_at DESC);
 
 CREATE INDEX pushed_prompts_decision ON public.pushed_prompts USING btree (org_id, decision_id);
 
