@@ -721,6 +721,39 @@ func (e ListDecisionsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for GetLiveParamsBy.
+const (
+	GetLiveParamsByAge   GetLiveParamsBy = "age"
+	GetLiveParamsByModel GetLiveParamsBy = "model"
+	GetLiveParamsByPath  GetLiveParamsBy = "path"
+	GetLiveParamsByRepo  GetLiveParamsBy = "repo"
+	GetLiveParamsByTeam  GetLiveParamsBy = "team"
+	GetLiveParamsByTool  GetLiveParamsBy = "tool"
+	GetLiveParamsByUser  GetLiveParamsBy = "user"
+)
+
+// Valid indicates whether the value is a known member of the GetLiveParamsBy enum.
+func (e GetLiveParamsBy) Valid() bool {
+	switch e {
+	case GetLiveParamsByAge:
+		return true
+	case GetLiveParamsByModel:
+		return true
+	case GetLiveParamsByPath:
+		return true
+	case GetLiveParamsByRepo:
+		return true
+	case GetLiveParamsByTeam:
+		return true
+	case GetLiveParamsByTool:
+		return true
+	case GetLiveParamsByUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListReceiptsParamsSource.
 const (
 	ListReceiptsParamsSourceApi         ListReceiptsParamsSource = "api"
@@ -778,6 +811,27 @@ func (e ListFindingsParamsSeverity) Valid() bool {
 	case ListFindingsParamsSeverityInfo:
 		return true
 	case ListFindingsParamsSeverityWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetReworkParamsBy.
+const (
+	GetReworkParamsByModel GetReworkParamsBy = "model"
+	GetReworkParamsByTool  GetReworkParamsBy = "tool"
+	GetReworkParamsByUser  GetReworkParamsBy = "user"
+)
+
+// Valid indicates whether the value is a known member of the GetReworkParamsBy enum.
+func (e GetReworkParamsBy) Valid() bool {
+	switch e {
+	case GetReworkParamsByModel:
+		return true
+	case GetReworkParamsByTool:
+		return true
+	case GetReworkParamsByUser:
 		return true
 	default:
 		return false
@@ -1452,6 +1506,97 @@ type Linked struct {
 	Rows string `json:"rows"`
 }
 
+// Live defines model for Live.
+type Live struct {
+	// Building Repositories whose first map is being made; its files count as they are done.
+	Building int64       `json:"building"`
+	By       string      `json:"by"`
+	Groups   []LiveGroup `json:"groups"`
+
+	// Maps Repositories whose live map is whole.
+	Maps       int64       `json:"maps"`
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// OldestTip The time of the oldest of the tips.
+	OldestTip *time.Time `json:"oldest_tip"`
+
+	// Since When the last of the maps began.
+	Since *time.Time `json:"since"`
+	Total LiveCounts `json:"total"`
+}
+
+// LiveCounts defines model for LiveCounts.
+type LiveCounts struct {
+	Ai int64 `json:"ai"`
+
+	// AiShare Of all lines, from 0 to 1; null when there are none.
+	AiShare *float64 `json:"ai_share"`
+
+	// Human Attested by a note.
+	Human      int64    `json:"human"`
+	HumanShare *float64 `json:"human_share"`
+	Lines      int64    `json:"lines"`
+
+	// Unknown Nothing speaks for them.
+	Unknown      int64    `json:"unknown"`
+	UnknownShare *float64 `json:"unknown_share"`
+}
+
+// LiveFile defines model for LiveFile.
+type LiveFile struct {
+	Blob       string      `json:"blob"`
+	Counts     LiveCounts  `json:"counts"`
+	Excluded   string      `json:"excluded"`
+	Kind       string      `json:"kind"`
+	NextCursor *NextCursor `json:"next_cursor"`
+	Path       string      `json:"path"`
+	Repo       string      `json:"repo"`
+	Runs       []LiveRun   `json:"runs"`
+	Tip        string      `json:"tip"`
+}
+
+// LiveGroup defines model for LiveGroup.
+type LiveGroup struct {
+	Counts LiveCounts `json:"counts"`
+
+	// Excluded Why the lines of an excluded file do not count, else empty.
+	Excluded string `json:"excluded"`
+
+	// Files Files of text below a folder.
+	Files int64 `json:"files"`
+
+	// Key Repository, path, model, tool, team, e-mail address, or month such as 2026-02.
+	Key string `json:"key"`
+
+	// Kind What it is grouped by; of paths `folder`, or what the file is: text, excluded, binary, too_large, symlink,
+	// submodule, unreadable.
+	Kind string `json:"kind"`
+
+	// Rows The path of this API that lists what was counted.
+	Rows *string `json:"rows"`
+}
+
+// LiveRun defines model for LiveRun.
+type LiveRun struct {
+	// Author The name behind lines that a note attests to be human.
+	Author string `json:"author"`
+
+	// Class ai, human or unknown.
+	Class        string    `json:"class"`
+	Commit       string    `json:"commit"`
+	CommitAuthor string    `json:"commit_author"`
+	CommittedAt  time.Time `json:"committed_at"`
+	Confidence   string    `json:"confidence"`
+	First        int32     `json:"first"`
+	Last         int32     `json:"last"`
+	Model        string    `json:"model"`
+	OriginLine   int32     `json:"origin_line"`
+	OriginPath   string    `json:"origin_path"`
+	Receipt      *string   `json:"receipt"`
+	Source       string    `json:"source"`
+	Tool         string    `json:"tool"`
+}
+
 // ModelSums defines model for ModelSums.
 type ModelSums struct {
 	// Cost An exact decimal.
@@ -1822,6 +1967,28 @@ type PushedLines = push.Lines
 // PushedRef defines model for PushedRef.
 type PushedRef = push.Ref
 
+// RecalledLines defines model for RecalledLines.
+type RecalledLines struct {
+	// Commit The commit that added the lines.
+	Commit     string `json:"commit"`
+	Confidence string `json:"confidence"`
+	First      int32  `json:"first"`
+	Last       int32  `json:"last"`
+	Model      string `json:"model"`
+
+	// OriginLine The number that the first of them had there.
+	OriginLine int32 `json:"origin_line"`
+
+	// OriginPath The path that they had there.
+	OriginPath string  `json:"origin_path"`
+	Path       string  `json:"path"`
+	Receipt    *string `json:"receipt"`
+	Repo       string  `json:"repo"`
+	Session    string  `json:"session"`
+	Source     string  `json:"source"`
+	Tool       string  `json:"tool"`
+}
+
 // Receipt defines model for Receipt.
 type Receipt struct {
 	// AcceptedLines Null where the receipt is silent.
@@ -2131,6 +2298,27 @@ type Rejection struct {
 	Index int `json:"index"`
 }
 
+// RemovedLines defines model for RemovedLines.
+type RemovedLines struct {
+	// Landed Lines that came to the branch.
+	Landed int64 `json:"landed"`
+
+	// Removed Those that were removed within the days.
+	Removed int64    `json:"removed"`
+	Share   *float64 `json:"share"`
+}
+
+// RemovedWithin defines model for RemovedWithin.
+type RemovedWithin struct {
+	Ai    RemovedLines `json:"ai"`
+	Days  int          `json:"days"`
+	Human RemovedLines `json:"human"`
+
+	// Through The last day whose commits are old enough to count.
+	Through openapi_types.Date `json:"through"`
+	Unknown RemovedLines       `json:"unknown"`
+}
+
 // Repo defines model for Repo.
 type Repo struct {
 	CreatedAt     time.Time `json:"created_at"`
@@ -2246,6 +2434,32 @@ type Review struct {
 	Reviewer string             `json:"reviewer"`
 }
 
+// Rework defines model for Rework.
+type Rework struct {
+	Building int64         `json:"building"`
+	Groups   []ReworkGroup `json:"groups"`
+
+	// HalfLifeDays The age, in days, of the youngest four weeks of whose added lines at most half are alive; null while there
+	// are none.
+	HalfLifeDays struct {
+		Ai      *int `json:"ai"`
+		Human   *int `json:"human"`
+		Unknown *int `json:"unknown"`
+	} `json:"half_life_days"`
+	Maps int64 `json:"maps"`
+
+	// Since When the last of the maps began. Lines that came before are not in within.
+	Since  *time.Time      `json:"since"`
+	Weeks  []WeekSurvival  `json:"weeks"`
+	Within []RemovedWithin `json:"within"`
+}
+
+// ReworkGroup defines model for ReworkGroup.
+type ReworkGroup struct {
+	Key    string          `json:"key"`
+	Within []RemovedWithin `json:"within"`
+}
+
 // Role An admin may do everything, a member read, review and add receipts, a viewer read.
 type Role = access.Role
 
@@ -2321,6 +2535,12 @@ type SignIn struct {
 
 // Source defines model for Source.
 type Source string
+
+// Survival defines model for Survival.
+type Survival struct {
+	Added int64 `json:"added"`
+	Live  int64 `json:"live"`
+}
 
 // Team defines model for Team.
 type Team struct {
@@ -2433,6 +2653,16 @@ type WebhookSecret struct {
 	Forge     Forge              `json:"forge"`
 	Id        openapi_types.UUID `json:"id"`
 	RevokedAt *Time              `json:"revoked_at"`
+}
+
+// WeekSurvival defines model for WeekSurvival.
+type WeekSurvival struct {
+	Ai      Survival `json:"ai"`
+	Human   Survival `json:"human"`
+	Unknown Survival `json:"unknown"`
+
+	// Week Its Monday.
+	Week openapi_types.Date `json:"week"`
 }
 
 // CommitFilter defines model for CommitFilter.
@@ -2810,6 +3040,25 @@ type CreateKeyJSONBody struct {
 	User string `json:"user,omitempty"`
 }
 
+// GetLiveParams defines parameters for GetLive.
+type GetLiveParams struct {
+	// By What to group by. `path` lists a folder of the one repository that is named.
+	By GetLiveParamsBy `form:"by,omitempty" json:"by,omitempty"`
+
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+
+	// Path The folder to list, by `path`; empty is the root.
+	Path  string `form:"path,omitempty" json:"path,omitempty"`
+	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetLiveParamsBy defines parameters for GetLive.
+type GetLiveParamsBy string
+
 // UpdateOrgJSONBody defines parameters for UpdateOrg.
 type UpdateOrgJSONBody struct {
 	// StoreConversations Whether conversations in receipts that arrive from now on are stored.
@@ -2882,6 +3131,23 @@ type ListPricePeriodsParams struct {
 type SetPricesJSONBody struct {
 	Aliases []NewPriceAlias `json:"aliases,omitempty"`
 	Items   []NewPrice      `json:"items,omitempty"`
+}
+
+// RecallLinesParams defines parameters for RecallLines.
+type RecallLinesParams struct {
+	Model string `form:"model,omitempty" json:"model,omitempty"`
+
+	// Tool The provider that receipts name, or the agent that trailers name.
+	Tool    string `form:"tool,omitempty" json:"tool,omitempty"`
+	Session string `form:"session,omitempty" json:"session,omitempty"`
+	Receipt string `form:"receipt,omitempty" json:"receipt,omitempty"`
+
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo  RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+	Limit Limit      `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListReceiptsParams defines parameters for ListReceipts.
@@ -2964,6 +3230,14 @@ type ListFindingsParams struct {
 // ListFindingsParamsSeverity defines parameters for ListFindings.
 type ListFindingsParamsSeverity string
 
+// GetLiveFileParams defines parameters for GetLiveFile.
+type GetLiveFileParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListReviewsParams defines parameters for ListReviews.
 type ListReviewsParams struct {
 	// Repo Repository by name or id; may be repeated, which joins by OR.
@@ -2980,6 +3254,18 @@ type ListReviewsParams struct {
 type GetReviewQueueParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// GetReworkParams defines parameters for GetRework.
+type GetReworkParams struct {
+	// By Count the AI lines of each model or tool, or all lines of each user, as well.
+	By GetReworkParamsBy `form:"by,omitempty" json:"by,omitempty"`
+
+	// Repo Repository by name or id; may be repeated, which joins by OR.
+	Repo RepoFilter `form:"repo,omitempty" json:"repo,omitempty"`
+}
+
+// GetReworkParamsBy defines parameters for GetRework.
+type GetReworkParamsBy string
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
@@ -3393,6 +3679,9 @@ type ServerInterface interface {
 	// RevokeKey Revoke an API key
 	// (DELETE /api/v1/keys/{id})
 	RevokeKey(w http.ResponseWriter, r *http.Request, id IDPath)
+	// GetLive Whose the live lines are, by repository, path, model, tool, team, user or age
+	// (GET /api/v1/live)
+	GetLive(w http.ResponseWriter, r *http.Request, params GetLiveParams)
 	// GetOrg The key's organisation
 	// (GET /api/v1/org)
 	GetOrg(w http.ResponseWriter, r *http.Request)
@@ -3453,6 +3742,9 @@ type ServerInterface interface {
 	// RemovePrice Remove an entry of the organisation's own
 	// (DELETE /api/v1/prices/{id})
 	RemovePrice(w http.ResponseWriter, r *http.Request, id IDPath)
+	// RecallLines Which live lines came from a model, tool, session or receipt
+	// (GET /api/v1/recall)
+	RecallLines(w http.ResponseWriter, r *http.Request, params RecallLinesParams)
 	// ListReceipts Query receipts
 	// (GET /api/v1/receipts)
 	ListReceipts(w http.ResponseWriter, r *http.Request, params ListReceiptsParams)
@@ -3483,6 +3775,9 @@ type ServerInterface interface {
 	// ListFindings What could not be read, or is not what it seems; newest first
 	// (GET /api/v1/repos/{repo}/findings)
 	ListFindings(w http.ResponseWriter, r *http.Request, repo RepoPath, params ListFindingsParams)
+	// GetLiveFile Whose the lines of a file at the default branch's tip are
+	// (GET /api/v1/repos/{repo}/live/files/{path})
+	GetLiveFile(w http.ResponseWriter, r *http.Request, repo RepoPath, path string, params GetLiveFileParams)
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
@@ -3495,6 +3790,9 @@ type ServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(w http.ResponseWriter, r *http.Request, params GetReviewQueueParams)
+	// GetRework How soon lines are removed again, and how many are left
+	// (GET /api/v1/rework)
+	GetRework(w http.ResponseWriter, r *http.Request, params GetReworkParams)
 	// ListSessions Sessions, the one with the newest prompt first
 	// (GET /api/v1/sessions)
 	ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams)
@@ -5203,6 +5501,91 @@ func (siw *ServerInterfaceWrapper) RevokeKey(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// GetLive operation middleware
+func (siw *ServerInterfaceWrapper) GetLive(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLiveParams
+
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", r.URL.Query(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "by"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "by", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "path", r.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "path"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetLive(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetOrg operation middleware
 func (siw *ServerInterfaceWrapper) GetOrg(w http.ResponseWriter, r *http.Request) {
 
@@ -5702,6 +6085,117 @@ func (siw *ServerInterfaceWrapper) RemovePrice(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RemovePrice(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RecallLines operation middleware
+func (siw *ServerInterfaceWrapper) RecallLines(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecallLinesParams
+
+	// ------------- Optional query parameter "model" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "model", r.URL.Query(), &params.Model, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "model"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "model", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "tool" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tool", r.URL.Query(), &params.Tool, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tool"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tool", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "session" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "session", r.URL.Query(), &params.Session, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "session"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "session", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "receipt" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "receipt", r.URL.Query(), &params.Receipt, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "receipt"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "receipt", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RecallLines(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6273,6 +6767,70 @@ func (siw *ServerInterfaceWrapper) ListFindings(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// GetLiveFile operation middleware
+func (siw *ServerInterfaceWrapper) GetLiveFile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repo" -------------
+	var repo RepoPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repo", mux.Vars(r)["repo"], &repo, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "path" -------------
+	var path string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "path", mux.Vars(r)["path"], &path, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLiveFileParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetLiveFile(w, r, repo, path, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // SyncRepo operation middleware
 func (siw *ServerInterfaceWrapper) SyncRepo(w http.ResponseWriter, r *http.Request) {
 
@@ -6422,6 +6980,52 @@ func (siw *ServerInterfaceWrapper) GetReviewQueue(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetReviewQueue(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRework operation middleware
+func (siw *ServerInterfaceWrapper) GetRework(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReworkParams
+
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", r.URL.Query(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "by"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "by", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "repo" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repo", r.URL.Query(), &params.Repo, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repo"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRework(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -7609,6 +8213,14 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/commits/{sha}", wrapper.GetCommit).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/findings", wrapper.ListFindings).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/live", wrapper.GetLive).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/recall", wrapper.RecallLines).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/rework", wrapper.GetRework).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/live/files/{path}", wrapper.GetLiveFile).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/org", wrapper.GetOrg).Methods(http.MethodGet)
 
@@ -9378,6 +9990,45 @@ func (response RevokeKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeKe
 	return err
 }
 
+type GetLiveRequestObject struct {
+	Params GetLiveParams
+}
+
+type GetLiveResponseObject interface {
+	VisitGetLiveResponse(w http.ResponseWriter) error
+}
+
+type GetLive200JSONResponse Live
+
+func (response GetLive200JSONResponse) VisitGetLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLivedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLivedefaultApplicationProblemPlusJSONResponse) VisitGetLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOrgRequestObject struct {
 }
 
@@ -10163,6 +10814,48 @@ func (response RemovePricedefaultApplicationProblemPlusJSONResponse) VisitRemove
 	return err
 }
 
+type RecallLinesRequestObject struct {
+	Params RecallLinesParams
+}
+
+type RecallLinesResponseObject interface {
+	VisitRecallLinesResponse(w http.ResponseWriter) error
+}
+
+type RecallLines200JSONResponse struct {
+	Items      []RecalledLines `json:"items"`
+	NextCursor *NextCursor     `json:"next_cursor"`
+}
+
+func (response RecallLines200JSONResponse) VisitRecallLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecallLinesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RecallLinesdefaultApplicationProblemPlusJSONResponse) VisitRecallLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReceiptsRequestObject struct {
 	Params ListReceiptsParams
 }
@@ -10577,6 +11270,47 @@ func (response ListFindingsdefaultApplicationProblemPlusJSONResponse) VisitListF
 	return err
 }
 
+type GetLiveFileRequestObject struct {
+	Repo   RepoPath `json:"repo"`
+	Path   string   `json:"path"`
+	Params GetLiveFileParams
+}
+
+type GetLiveFileResponseObject interface {
+	VisitGetLiveFileResponse(w http.ResponseWriter) error
+}
+
+type GetLiveFile200JSONResponse LiveFile
+
+func (response GetLiveFile200JSONResponse) VisitGetLiveFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLiveFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLiveFiledefaultApplicationProblemPlusJSONResponse) VisitGetLiveFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SyncRepoRequestObject struct {
 	Repo RepoPath `json:"repo"`
 }
@@ -10737,6 +11471,45 @@ type GetReviewQueuedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReviewQueuedefaultApplicationProblemPlusJSONResponse) VisitGetReviewQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReworkRequestObject struct {
+	Params GetReworkParams
+}
+
+type GetReworkResponseObject interface {
+	VisitGetReworkResponse(w http.ResponseWriter) error
+}
+
+type GetRework200JSONResponse Rework
+
+func (response GetRework200JSONResponse) VisitGetReworkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReworkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReworkdefaultApplicationProblemPlusJSONResponse) VisitGetReworkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12094,6 +12867,9 @@ type StrictServerInterface interface {
 	// RevokeKey Revoke an API key
 	// (DELETE /api/v1/keys/{id})
 	RevokeKey(ctx context.Context, request RevokeKeyRequestObject) (RevokeKeyResponseObject, error)
+	// GetLive Whose the live lines are, by repository, path, model, tool, team, user or age
+	// (GET /api/v1/live)
+	GetLive(ctx context.Context, request GetLiveRequestObject) (GetLiveResponseObject, error)
 	// GetOrg The key's organisation
 	// (GET /api/v1/org)
 	GetOrg(ctx context.Context, request GetOrgRequestObject) (GetOrgResponseObject, error)
@@ -12154,6 +12930,9 @@ type StrictServerInterface interface {
 	// RemovePrice Remove an entry of the organisation's own
 	// (DELETE /api/v1/prices/{id})
 	RemovePrice(ctx context.Context, request RemovePriceRequestObject) (RemovePriceResponseObject, error)
+	// RecallLines Which live lines came from a model, tool, session or receipt
+	// (GET /api/v1/recall)
+	RecallLines(ctx context.Context, request RecallLinesRequestObject) (RecallLinesResponseObject, error)
 	// ListReceipts Query receipts
 	// (GET /api/v1/receipts)
 	ListReceipts(ctx context.Context, request ListReceiptsRequestObject) (ListReceiptsResponseObject, error)
@@ -12184,6 +12963,9 @@ type StrictServerInterface interface {
 	// ListFindings What could not be read, or is not what it seems; newest first
 	// (GET /api/v1/repos/{repo}/findings)
 	ListFindings(ctx context.Context, request ListFindingsRequestObject) (ListFindingsResponseObject, error)
+	// GetLiveFile Whose the lines of a file at the default branch's tip are
+	// (GET /api/v1/repos/{repo}/live/files/{path})
+	GetLiveFile(ctx context.Context, request GetLiveFileRequestObject) (GetLiveFileResponseObject, error)
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(ctx context.Context, request SyncRepoRequestObject) (SyncRepoResponseObject, error)
@@ -12196,6 +12978,9 @@ type StrictServerInterface interface {
 	// GetReviewQueue What waits for somebody, newest first
 	// (GET /api/v1/reviews/queue)
 	GetReviewQueue(ctx context.Context, request GetReviewQueueRequestObject) (GetReviewQueueResponseObject, error)
+	// GetRework How soon lines are removed again, and how many are left
+	// (GET /api/v1/rework)
+	GetRework(ctx context.Context, request GetReworkRequestObject) (GetReworkResponseObject, error)
 	// ListSessions Sessions, the one with the newest prompt first
 	// (GET /api/v1/sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
@@ -13431,6 +14216,32 @@ func (sh *strictHandler) RevokeKey(w http.ResponseWriter, r *http.Request, id ID
 	}
 }
 
+// GetLive operation middleware
+func (sh *strictHandler) GetLive(w http.ResponseWriter, r *http.Request, params GetLiveParams) {
+	var request GetLiveRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLive(ctx, request.(GetLiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLive")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetLiveResponseObject); ok {
+		if err := validResponse.VisitGetLiveResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetOrg operation middleware
 func (sh *strictHandler) GetOrg(w http.ResponseWriter, r *http.Request) {
 	var request GetOrgRequestObject
@@ -13988,6 +14799,32 @@ func (sh *strictHandler) RemovePrice(w http.ResponseWriter, r *http.Request, id 
 	}
 }
 
+// RecallLines operation middleware
+func (sh *strictHandler) RecallLines(w http.ResponseWriter, r *http.Request, params RecallLinesParams) {
+	var request RecallLinesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RecallLines(ctx, request.(RecallLinesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecallLines")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RecallLinesResponseObject); ok {
+		if err := validResponse.VisitRecallLinesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListReceipts operation middleware
 func (sh *strictHandler) ListReceipts(w http.ResponseWriter, r *http.Request, params ListReceiptsParams) {
 	var request ListReceiptsRequestObject
@@ -14265,6 +15102,34 @@ func (sh *strictHandler) ListFindings(w http.ResponseWriter, r *http.Request, re
 	}
 }
 
+// GetLiveFile operation middleware
+func (sh *strictHandler) GetLiveFile(w http.ResponseWriter, r *http.Request, repo RepoPath, path string, params GetLiveFileParams) {
+	var request GetLiveFileRequestObject
+
+	request.Repo = repo
+	request.Path = path
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLiveFile(ctx, request.(GetLiveFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLiveFile")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetLiveFileResponseObject); ok {
+		if err := validResponse.VisitGetLiveFileResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SyncRepo operation middleware
 func (sh *strictHandler) SyncRepo(w http.ResponseWriter, r *http.Request, repo RepoPath) {
 	var request SyncRepoRequestObject
@@ -14367,6 +15232,32 @@ func (sh *strictHandler) GetReviewQueue(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetReviewQueueResponseObject); ok {
 		if err := validResponse.VisitGetReviewQueueResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRework operation middleware
+func (sh *strictHandler) GetRework(w http.ResponseWriter, r *http.Request, params GetReworkParams) {
+	var request GetReworkRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRework(ctx, request.(GetReworkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRework")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReworkResponseObject); ok {
+		if err := validResponse.VisitGetReworkResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -29,6 +29,7 @@ var (
 var needs = map[string]need{
 	"listReceipts": reading, "getReceipt": reading, "getAnalytics": reading,
 	"getCoverage": reading, "listCoverageEvents": reading, "listCommits": reading,
+	"getLive": reading, "getLiveFile": reading, "recallLines": reading, "getRework": reading,
 	"postReceipts": ingesting,
 	"listRepos":    reading, "getRepo": reading, "getCommit": reading, "listFindings": reading,
 	"addRepo": admin, "updateRepo": admin, "removeRepo": admin, "syncRepo": writing,

@@ -31,6 +31,20 @@ CREATE TYPE public.line_delta AS (
 	merge_commits bigint
 );
 
+CREATE TYPE public.live_delta AS (
+	org_id uuid,
+	repo_id uuid,
+	commit_id text,
+	class text,
+	receipt_id text,
+	agent text,
+	live bigint,
+	removed14 bigint,
+	removed30 bigint,
+	removed90 bigint,
+	removed bigint
+);
+
 CREATE TYPE public.rollup_delta AS (
 	org_id uuid,
 	repo_id uuid,
@@ -278,6 +292,149 @@ CREATE FUNCTION public.line_sums(deltas public.line_delta[], grain text) RETURNS
            merge_commits) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 $$;
 
+CREATE FUNCTION public.live_apply(deltas public.live_delta[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF cardinality(deltas) = 0 THEN
+        RETURN;
+    END IF;
+    INSERT INTO live_receipts AS r (org_id, receipt_id, repo_id, model, provider, session_id, lines, removed)
+    SELECT d.org_id, d.receipt_id, d.repo_id, coalesce(p.model, ''), coalesce(p.provider, ''), coalesce(p.session_id, ''), d.live, d.removed
+    FROM (SELECT org_id, receipt_id, repo_id, sum(live) AS live, sum(removed) AS removed FROM unnest(deltas)
+          WHERE receipt_id <> '' GROUP BY 1, 2, 3) d
+    LEFT JOIN receipts p ON p.org_id = d.org_id AND p.id = d.receipt_id
+    ORDER BY 1, 2, 3
+    ON CONFLICT (org_id, receipt_id, repo_id) DO UPDATE
+    SET lines = r.lines + excluded.lines, removed = r.removed + excluded.removed;
+
+    INSERT INTO live_sums AS s (org_id, dimension, repo_id, key, ai, human, unknown)
+    SELECT d.org_id, e.dimension, e.repo_id, e.key, coalesce(sum(d.live) FILTER (WHERE d.class = 'ai'), 0) AS ai,
+           coalesce(sum(d.live) FILTER (WHERE d.class = 'human'), 0) AS human,
+           coalesce(sum(d.live) FILTER (WHERE d.class = 'unknown'), 0) AS unknown
+    FROM unnest(deltas) d
+    JOIN live_commits c ON c.org_id = d.org_id AND c.repo_id = d.repo_id AND c.commit_id = d.commit_id
+    LEFT JOIN live_receipts r ON r.org_id = d.org_id AND r.receipt_id = d.receipt_id AND r.repo_id = d.repo_id,
+    live_dimensions(d.repo_id, d.class, c.author_email, c.day, coalesce(r.model, ''), coalesce(r.provider, d.agent)) e
+    WHERE d.live <> 0
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (org_id, dimension, repo_id, key) DO UPDATE
+    SET ai = s.ai + excluded.ai, human = s.human + excluded.human, unknown = s.unknown + excluded.unknown;
+
+    INSERT INTO live_cohorts AS s (org_id, dimension, repo_id, key, class, week, watched, live, removed14, removed30, removed90, removed)
+    SELECT d.org_id, e.dimension, e.repo_id, e.key, d.class, date_trunc('week', c.day::timestamp)::date, c.landed_at IS NOT NULL,
+           sum(d.live), sum(d.removed14), sum(d.removed30), sum(d.removed90), sum(d.removed)
+    FROM unnest(deltas) d
+    JOIN live_commits c ON c.org_id = d.org_id AND c.repo_id = d.repo_id AND c.commit_id = d.commit_id
+    LEFT JOIN live_receipts r ON r.org_id = d.org_id AND r.receipt_id = d.receipt_id AND r.repo_id = d.repo_id,
+    live_dimensions(d.repo_id, d.class, c.author_email, c.day, coalesce(r.model, ''), coalesce(r.provider, d.agent)) e
+    WHERE e.dimension <> 'month'
+    GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
+    ON CONFLICT (org_id, dimension, repo_id, key, class, week, watched) DO UPDATE
+    SET live = s.live + excluded.live, removed14 = s.removed14 + excluded.removed14, removed30 = s.removed30 + excluded.removed30,
+        removed90 = s.removed90 + excluded.removed90, removed = s.removed + excluded.removed;
+
+    DELETE FROM live_receipts r USING (SELECT DISTINCT org_id, receipt_id, repo_id FROM unnest(deltas) WHERE receipt_id <> '') d
+    WHERE r.org_id = d.org_id AND r.receipt_id = d.receipt_id AND r.repo_id = d.repo_id AND r.lines = 0 AND r.removed = 0;
+END $$;
+
+CREATE FUNCTION public.live_dimensions(repo uuid, class text, author_email text, day date, model text, provider text) RETURNS TABLE(dimension text, repo_id uuid, key text)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT d.dimension, r.repo_id, d.key
+    FROM (VALUES ('all', ''), ('user', author_email), ('month', to_char(day::timestamp, 'YYYY-MM')), ('model', model), ('provider', provider))
+             AS d (dimension, key),
+         (VALUES (repo), ('00000000-0000-0000-0000-000000000000'::uuid)) AS r (repo_id)
+    WHERE class = 'ai' OR d.dimension NOT IN ('model', 'provider')
+$$;
+
+CREATE FUNCTION public.live_files_sum() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO live_directories AS d (org_id, repo_id, path, parent, files, ai, human, unknown)
+        SELECT n.org_id, n.repo_id, f.folder, f.parent, count(*), sum(n.ai), sum(n.human), sum(n.unknown)
+        FROM new_rows n, live_folders(n.path) f WHERE n.kind = 'text' GROUP BY 1, 2, 3, 4
+        ON CONFLICT (org_id, repo_id, path) DO UPDATE
+        SET files = d.files + excluded.files, ai = d.ai + excluded.ai, human = d.human + excluded.human, unknown = d.unknown + excluded.unknown;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        UPDATE live_directories d
+        SET files = d.files - o.files, ai = d.ai - o.ai, human = d.human - o.human, unknown = d.unknown - o.unknown
+        FROM (SELECT o.org_id, o.repo_id, f.folder, count(*) AS files, sum(o.ai) AS ai, sum(o.human) AS human, sum(o.unknown) AS unknown
+              FROM old_rows o, live_folders(o.path) f WHERE o.kind = 'text' GROUP BY 1, 2, 3) o
+        WHERE d.org_id = o.org_id AND d.repo_id = o.repo_id AND d.path = o.folder;
+        -- Folders come and go; what is empty would be listed for ever.
+        DELETE FROM live_directories d USING (SELECT DISTINCT o.org_id, o.repo_id, f.folder FROM old_rows o, live_folders(o.path) f) o
+        WHERE d.org_id = o.org_id AND d.repo_id = o.repo_id AND d.path = o.folder AND d.files = 0;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.live_folders(path bytea) RETURNS TABLE(folder bytea, parent bytea)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT f.folder, lag(f.folder) OVER (ORDER BY length(f.folder))
+    FROM (SELECT ''::bytea AS folder
+          UNION ALL
+          (SELECT substring(path FROM 1 FOR i) FROM generate_series(1, length(path)) i WHERE get_byte(path, i - 1) = 47
+           ORDER BY i LIMIT 32)) f
+$$;
+
+CREATE FUNCTION public.live_receipts_follow() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    moved live_receipts[];
+    deltas live_delta[];
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        moved := ARRAY(SELECT r FROM old_rows o JOIN live_receipts r ON r.org_id = o.org_id AND r.receipt_id = o.id
+                       WHERE (r.model, r.provider, r.session_id) <> ('', '', ''));
+    ELSE
+        moved := ARRAY(SELECT r FROM new_rows n JOIN live_receipts r ON r.org_id = n.org_id AND r.receipt_id = n.id
+                       WHERE (r.model, r.provider, r.session_id) <> (n.model, n.provider, n.session_id));
+    END IF;
+    IF cardinality(moved) = 0 THEN
+        RETURN NULL;
+    END IF;
+    deltas := ARRAY(
+        SELECT ROW(l.org_id, l.repo_id, l.commit_id, l.class, l.receipt_id, '', sum(l.last - l.first + 1), 0, 0, 0, 0)::live_delta
+        FROM unnest(moved) m JOIN live_runs l ON l.org_id = m.org_id AND l.receipt_id = m.receipt_id AND l.repo_id = m.repo_id
+            AND l.receipt_id <> ''
+        GROUP BY l.org_id, l.repo_id, l.commit_id, l.class, l.receipt_id
+        UNION ALL
+        SELECT removed_delta(l.org_id, l.repo_id, l.commit_id, l.class, l.receipt_id, '', l.ended_at - c.committed_at, l.last - l.first + 1)
+        FROM unnest(moved) m JOIN removed_runs l ON l.org_id = m.org_id AND l.receipt_id = m.receipt_id AND l.repo_id = m.repo_id
+            AND l.receipt_id <> ''
+        JOIN live_commits c ON c.org_id = l.org_id AND c.repo_id = l.repo_id AND c.commit_id = l.commit_id);
+    PERFORM live_apply(ARRAY(SELECT ROW(d.org_id, d.repo_id, d.commit_id, d.class, d.receipt_id, d.agent, -d.live, -d.removed14,
+                                        -d.removed30, -d.removed90, -d.removed)::live_delta FROM unnest(deltas) d));
+    PERFORM live_apply(deltas);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.live_runs_sum() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    deltas live_delta[] := '{}';
+BEGIN
+    -- A branch may only name the transition tables that its operation has.
+    IF TG_OP = 'INSERT' THEN
+        deltas := ARRAY(SELECT ROW(org_id, repo_id, commit_id, class, receipt_id, agent, sum(lines), 0, 0, 0, 0)::live_delta
+            FROM (SELECT *, CASE source WHEN 'trailer' THEN author ELSE '' END AS agent, last - first + 1 AS lines FROM new_rows) n
+            GROUP BY org_id, repo_id, commit_id, class, receipt_id, agent);
+    ELSE
+        deltas := ARRAY(SELECT ROW(org_id, repo_id, commit_id, class, receipt_id, agent, -sum(lines), 0, 0, 0, 0)::live_delta
+            FROM (SELECT *, CASE source WHEN 'trailer' THEN author ELSE '' END AS agent, last - first + 1 AS lines FROM old_rows) o
+            GROUP BY org_id, repo_id, commit_id, class, receipt_id, agent);
+    END IF;
+    PERFORM live_apply(deltas);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.person_of(org uuid, address text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -519,6 +676,32 @@ BEGIN
                                   FROM old_rows GROUP BY org_id, repo_id, day, user_email, provider, model, source);
     END IF;
     PERFORM rollup_apply(deltas);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.removed_delta(org uuid, repo uuid, commit_id text, class text, receipt_id text, agent text, life interval, lines bigint) RETURNS public.live_delta
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT ROW(org, repo, commit_id, class, receipt_id, agent, 0, CASE WHEN life <= '14 days' THEN lines ELSE 0 END,
+               CASE WHEN life <= '30 days' THEN lines ELSE 0 END, CASE WHEN life <= '90 days' THEN lines ELSE 0 END, lines)::live_delta
+$$;
+
+CREATE FUNCTION public.removed_runs_sum() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    deltas live_delta[] := '{}';
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        deltas := ARRAY(SELECT removed_delta(n.org_id, n.repo_id, n.commit_id, n.class, n.receipt_id,
+                CASE n.source WHEN 'trailer' THEN n.author ELSE '' END, n.ended_at - c.committed_at, n.last - n.first + 1)
+            FROM new_rows n JOIN live_commits c USING (org_id, repo_id, commit_id));
+    ELSE
+        deltas := ARRAY(SELECT removed_delta(o.org_id, o.repo_id, o.commit_id, o.class, o.receipt_id,
+                CASE o.source WHEN 'trailer' THEN o.author ELSE '' END, o.ended_at - c.committed_at, -(o.last - o.first + 1))
+            FROM old_rows o JOIN live_commits c USING (org_id, repo_id, commit_id));
+    END IF;
+    PERFORM live_apply(deltas);
     RETURN NULL;
 END $$;
 
@@ -989,6 +1172,115 @@ CREATE TABLE public.line_tips (
     done_at timestamp with time zone
 );
 
+CREATE TABLE public.live_cohorts (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    class text NOT NULL,
+    week date NOT NULL,
+    watched boolean NOT NULL,
+    live bigint NOT NULL,
+    removed14 bigint NOT NULL,
+    removed30 bigint NOT NULL,
+    removed90 bigint NOT NULL,
+    removed bigint NOT NULL,
+    CONSTRAINT live_cohorts_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text])))
+);
+
+CREATE TABLE public.live_commits (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit_id text NOT NULL,
+    author_email text NOT NULL,
+    committed_at timestamp with time zone NOT NULL,
+    day date NOT NULL,
+    landed_at timestamp with time zone
+);
+
+CREATE TABLE public.live_directories (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    path bytea NOT NULL,
+    parent bytea,
+    files bigint NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    unknown bigint NOT NULL
+);
+
+CREATE TABLE public.live_files (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    path bytea NOT NULL,
+    directory bytea NOT NULL,
+    blob text NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    generation integer NOT NULL,
+    lines integer NOT NULL,
+    ai integer DEFAULT 0 NOT NULL,
+    human integer DEFAULT 0 NOT NULL,
+    unknown integer DEFAULT 0 NOT NULL,
+    CONSTRAINT live_files_path_check CHECK ((length(path) <= 2000))
+);
+
+CREATE TABLE public.live_receipts (
+    org_id uuid NOT NULL,
+    receipt_id text NOT NULL,
+    repo_id uuid NOT NULL,
+    model text NOT NULL,
+    provider text NOT NULL,
+    session_id text NOT NULL,
+    lines bigint NOT NULL,
+    removed bigint NOT NULL
+);
+
+CREATE TABLE public.live_runs (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    path bytea NOT NULL,
+    first integer NOT NULL,
+    last integer NOT NULL,
+    commit_id text NOT NULL,
+    origin_path bytea NOT NULL,
+    origin_line integer NOT NULL,
+    class text NOT NULL,
+    source text NOT NULL,
+    confidence text NOT NULL,
+    receipt_id text NOT NULL,
+    author text NOT NULL
+);
+
+CREATE TABLE public.live_sums (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    unknown bigint NOT NULL,
+    CONSTRAINT live_sums_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'month'::text])))
+);
+
+CREATE TABLE public.live_tips (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    tip text DEFAULT ''::text NOT NULL,
+    tip_at timestamp with time zone,
+    building_tip text DEFAULT ''::text NOT NULL,
+    generation integer DEFAULT 0 NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    git_version text NOT NULL,
+    exclude_revision text NOT NULL,
+    rules_tip text DEFAULT ''::text NOT NULL,
+    boundary text NOT NULL,
+    class_revision bigint DEFAULT 0 NOT NULL,
+    began_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.login_failures (
     subject bytea NOT NULL,
     failures integer NOT NULL,
@@ -1412,6 +1704,32 @@ CREATE TABLE public.receipts (
 ALTER TABLE ONLY public.receipts ALTER COLUMN prompt_summary SET STATISTICS 10;
 ALTER TABLE ONLY public.receipts ALTER COLUMN cost_usd SET STATISTICS 500;
 
+CREATE TABLE public.removed_runs (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    id bigint NOT NULL,
+    commit_id text NOT NULL,
+    origin_path bytea NOT NULL,
+    first integer NOT NULL,
+    last integer NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    ended_tip text NOT NULL,
+    class text NOT NULL,
+    source text NOT NULL,
+    confidence text NOT NULL,
+    receipt_id text NOT NULL,
+    author text NOT NULL
+);
+
+ALTER TABLE public.removed_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.removed_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.repos (
     id uuid NOT NULL,
     org_id uuid NOT NULL,
@@ -1688,6 +2006,30 @@ ALTER TABLE ONLY public.line_rollups
 ALTER TABLE ONLY public.line_tips
     ADD CONSTRAINT line_tips_pkey PRIMARY KEY (org_id, repo_id);
 
+ALTER TABLE ONLY public.live_cohorts
+    ADD CONSTRAINT live_cohorts_pkey PRIMARY KEY (org_id, dimension, repo_id, key, class, week, watched);
+
+ALTER TABLE ONLY public.live_commits
+    ADD CONSTRAINT live_commits_pkey PRIMARY KEY (org_id, repo_id, commit_id);
+
+ALTER TABLE ONLY public.live_directories
+    ADD CONSTRAINT live_directories_pkey PRIMARY KEY (org_id, repo_id, path);
+
+ALTER TABLE ONLY public.live_files
+    ADD CONSTRAINT live_files_pkey PRIMARY KEY (org_id, repo_id, path);
+
+ALTER TABLE ONLY public.live_receipts
+    ADD CONSTRAINT live_receipts_pkey PRIMARY KEY (org_id, receipt_id, repo_id);
+
+ALTER TABLE ONLY public.live_runs
+    ADD CONSTRAINT live_runs_pkey PRIMARY KEY (org_id, repo_id, path, first);
+
+ALTER TABLE ONLY public.live_sums
+    ADD CONSTRAINT live_sums_pkey PRIMARY KEY (org_id, dimension, repo_id, key);
+
+ALTER TABLE ONLY public.live_tips
+    ADD CONSTRAINT live_tips_pkey PRIMARY KEY (org_id, repo_id);
+
 ALTER TABLE ONLY public.login_failures
     ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
 
@@ -1780,6 +2122,9 @@ ALTER TABLE ONLY public.receipt_repos
 
 ALTER TABLE ONLY public.receipts
     ADD CONSTRAINT receipts_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.removed_runs
+    ADD CONSTRAINT removed_runs_pkey PRIMARY KEY (org_id, repo_id, id);
 
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_org_id_name_key UNIQUE (org_id, name);
@@ -1898,6 +2243,22 @@ CREATE INDEX line_demands_receipt ON public.line_demands USING btree (org_id, re
 
 CREATE INDEX line_rollups_day ON public.line_rollups USING btree (org_id, dimension, day);
 
+CREATE INDEX live_directories_parent ON public.live_directories USING btree (org_id, repo_id, md5(parent), path);
+
+CREATE INDEX live_files_directory ON public.live_files USING btree (org_id, repo_id, md5(directory), path);
+
+CREATE INDEX live_receipts_model ON public.live_receipts USING btree (org_id, model, receipt_id, repo_id) WHERE (lines > 0);
+
+CREATE INDEX live_receipts_provider ON public.live_receipts USING btree (org_id, provider, receipt_id, repo_id) WHERE (lines > 0);
+
+CREATE INDEX live_receipts_session ON public.live_receipts USING btree (org_id, session_id, receipt_id, repo_id) WHERE (lines > 0);
+
+CREATE INDEX live_runs_agent ON public.live_runs USING btree (org_id, author, repo_id, path, first) WHERE (source = 'trailer'::text);
+
+CREATE INDEX live_runs_origin ON public.live_runs USING btree (org_id, repo_id, commit_id, md5(origin_path));
+
+CREATE INDEX live_runs_receipt ON public.live_runs USING btree (org_id, receipt_id, repo_id, path, first) WHERE (receipt_id <> ''::text);
+
 CREATE INDEX login_failures_age ON public.login_failures USING btree (failed_at);
 
 CREATE UNIQUE INDEX note_bodies_seq ON public.note_bodies USING btree (org_id, seq);
@@ -1949,6 +2310,10 @@ CREATE INDEX receipts_terms ON public.receipts USING gin (prompt_summary public.
 CREATE INDEX receipts_time ON public.receipts USING btree (org_id, "timestamp" DESC, id DESC);
 
 CREATE INDEX receipts_user ON public.receipts USING btree (org_id, lower(user_email), "timestamp" DESC, id DESC);
+
+CREATE INDEX removed_runs_origin ON public.removed_runs USING btree (org_id, repo_id, commit_id, md5(origin_path));
+
+CREATE INDEX removed_runs_receipt ON public.removed_runs USING btree (org_id, receipt_id) WHERE (receipt_id <> ''::text);
 
 CREATE INDEX repos_connection ON public.repos USING btree (connection_id) WHERE (connection_id IS NOT NULL);
 
@@ -2014,6 +2379,22 @@ CREATE TRIGGER commit_owners_rollup_update AFTER UPDATE ON public.commit_owners 
 
 CREATE TRIGGER commits_demand_lines_update AFTER UPDATE ON public.commits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commits_demand_lines();
 
+CREATE TRIGGER live_files_sum_delete AFTER DELETE ON public.live_files REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_files_sum();
+
+CREATE TRIGGER live_files_sum_insert AFTER INSERT ON public.live_files REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_files_sum();
+
+CREATE TRIGGER live_files_sum_update AFTER UPDATE ON public.live_files REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_files_sum();
+
+CREATE TRIGGER live_receipts_follow_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_receipts_follow();
+
+CREATE TRIGGER live_receipts_follow_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_receipts_follow();
+
+CREATE TRIGGER live_receipts_follow_update AFTER UPDATE ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_receipts_follow();
+
+CREATE TRIGGER live_runs_sum_delete AFTER DELETE ON public.live_runs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_runs_sum();
+
+CREATE TRIGGER live_runs_sum_insert AFTER INSERT ON public.live_runs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_runs_sum();
+
 CREATE TRIGGER prompts_pushed_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
 
 CREATE TRIGGER prompts_pushed_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
@@ -2063,6 +2444,10 @@ CREATE TRIGGER receipts_rollup_delete AFTER DELETE ON public.receipts REFERENCIN
 CREATE TRIGGER receipts_rollup_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_rollup();
 
 CREATE TRIGGER receipts_rollup_update AFTER UPDATE ON public.receipts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_rollup();
+
+CREATE TRIGGER removed_runs_sum_delete AFTER DELETE ON public.removed_runs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.removed_runs_sum();
+
+CREATE TRIGGER removed_runs_sum_insert AFTER INSERT ON public.removed_runs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.removed_runs_sum();
 
 ALTER TABLE ONLY public.account_links
     ADD CONSTRAINT account_links_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;

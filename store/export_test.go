@@ -181,3 +181,14 @@ func (tx *Tx) VerifyChain(ctx context.Context, org uuid.UUID) (ChainReport, erro
 
 // SessionQuery is what PrincipalBySession asks.
 const SessionQuery = sqlSession
+
+// ExplainRecall is DB.Recall, with the plans of its queries.
+func ExplainRecall(ctx context.Context, db *DB, org uuid.UUID, ask Recall, after *RecallPosition, limit int) (page []RecalledLines, plans []string, err error) {
+	err = db.snapshot(ctx, func(q querier) (err error) {
+		e := &explainer{querier: q}
+		page, err = ask.page(ctx, e, org, after, limit)
+		plans = e.plans
+		return err
+	})
+	return page, plans, err
+}

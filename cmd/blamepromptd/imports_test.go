@@ -33,8 +33,10 @@ var allowed = map[string][]string{
 	"store/storetest/cluster": {"store/storetest"},
 	"notes/mirror":            {"notes", "notes/gitcmd", "store"},
 	"notes/lines":             {"notes", "notes/gitcmd", "notes/price"},
-	"notes/lines/added":       {"notes", "notes/gitcmd", "notes/lines", "notes/mirror", "store"},
+	"notes/lines/counted":     {"notes/gitcmd", "notes/lines"},
+	"notes/lines/added":       {"notes", "notes/gitcmd", "notes/lines", "notes/lines/counted", "notes/mirror", "store"},
 	"notes/lines/live":        {"notes", "notes/gitcmd", "notes/lines"},
+	"notes/lines/upkeep":      {"notes", "notes/gitcmd", "notes/lines", "notes/lines/counted", "notes/lines/live", "notes/mirror", "store"},
 	"notes/ingest":            {"notes", "notes/gitcmd", "notes/lines", "notes/mailmap", "notes/mirror", "notes/price", "policy/access", "store"},
 	"hooks":                   {"notes", "notes/gitcmd", "policy", "policy/push"},
 	"hooks/forge":             {},
@@ -55,6 +57,8 @@ var allowed = map[string][]string{
 	"cmd/blamepromptd/daemontest": {"store/storetest"},
 	"cmd/blameprompt-hook":        {"hooks", "notes", "notes/gitcmd", "policy", "policy/push"},
 	"cmd/blameprompt-enterprise":  {"..."},
+
+	"notes/lines/live/livetest": {"notes/gitcmd", "notes/gitcmd/gittest"},
 }
 
 // pgxOwner is the only part of the tree that speaks to PostgreSQL.

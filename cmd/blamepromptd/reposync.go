@@ -30,9 +30,15 @@ func (a *app) syncRepo(ctx context.Context, s *session, repo store.Repo, noWait 
 		if err = watchSync(ctx, s, repo, bar); err == nil {
 			err = watchLines(ctx, s, repo, bar)
 		}
+		if err == nil {
+			err = watchLive(ctx, s, repo, bar)
+		}
 	default:
 		if err = syncHere(ctx, s, repo, bar); err == nil {
 			err = classifyHere(ctx, s, repo, bar)
+		}
+		if err == nil {
+			err = keepLiveHere(ctx, s, repo, bar)
 		}
 	}
 	bar.end()

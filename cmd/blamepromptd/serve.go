@@ -23,6 +23,7 @@ import (
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/ingest"
 	"github.com/blameprompt/enterprise/notes/lines/added"
+	"github.com/blameprompt/enterprise/notes/lines/upkeep"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
 	"github.com/blameprompt/enterprise/ui"
@@ -170,14 +171,18 @@ const (
 	// fetch spoke of: a setting changed, or receipts were posted.
 	linesEvery   = 15 * time.Second
 	linesTimeout = 6 * time.Hour
+	// liveEvery is the pause between two looks for live maps that are behind for
+	// another reason than a fetch: lines were classified, or a setting changed.
+	liveEvery   = 15 * time.Second
+	liveTimeout = 6 * time.Hour
 )
 
 // newDaemon wires the parts. What runs in the background, and how often, is
 // this list and nothing else: fetches by demand, the sweep that demands fetches
 // of what no event spoke of, decisions that have waited long enough, statuses
 // that forges are to be told, new repositories of connections, costs that a change
-// of prices makes wrong, who the people are that prompted and committed, and lines
-// whose class may have changed.
+// of prices makes wrong, who the people are that prompted and committed, lines
+// whose class may have changed, and live maps.
 func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
 	repos := newGatewayRepos(cfg, db, logger)
 	ingester := newIngester(cfg, db, repos, logger)
@@ -197,7 +202,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
 		Fetch:       fetchJob(db, ingester, enforcer, demands, logger),
-		Tasks:       append(tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger)), recordTasks(db, logger)...),
+		Tasks:       append(tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger), newLiveKeeper(cfg, db, logger)), recordTasks(db, logger)...),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -241,12 +246,13 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 }
 
 // tasks are what is done regularly beside fetches.
-func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *connect.Connector, keeper *added.Keeper) []queue.Task {
+func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *connect.Connector, lines *added.Keeper, live *upkeep.Keeper) []queue.Task {
 	return []queue.Task{
 		{Name: "decisions", Every: dueEvery, Work: enforcer.Due},
 		{Name: connect.StatusTask, Every: statusEvery, Timeout: statusTimeout, Work: connector.PostStatuses},
 		{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
-		{Name: added.Task, Every: linesEvery, Timeout: linesTimeout, Work: keeper.Work},
+		{Name: added.Task, Every: linesEvery, Timeout: linesTimeout, Work: lines.Work},
+		{Name: upkeep.Task, Every: liveEvery, Timeout: liveTimeout, Work: live.Work},
 		{Name: httpapi.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
 		{Name: httpapi.PeopleTask, Every: peopleEvery, Timeout: pricesTimeout, Work: peopleWork(db)},
 	}
@@ -263,18 +269,20 @@ func peopleWork(db *store.DB) func(context.Context) error {
 	}
 }
 
-// fetchJob is the body of the queue's fetches. Lines are classified and decisions
-// judged that waited for what a fetch brought; if that fails, the regular looks
-// do it.
+// fetchJob is the body of the queue's fetches. Lines are classified, live maps
+// moved and decisions judged that waited for what a fetch brought; if that fails,
+// the regular looks do it.
 func fetchJob(db *store.DB, ingester *ingest.Ingester, enforcer *enforce.Enforcer, demands *queue.Queue, log zerolog.Logger) queue.FetchFunc {
 	return func(ctx context.Context, org, repo uuid.UUID) error {
 		report, err := ingester.Sync(ctx, org, repo, nil)
 		if err != nil || !report.Changed {
 			return err
 		}
-		err = db.InTx(ctx, func(tx *store.Tx) error { return demands.Poke(ctx, tx, added.Task) })
+		err = db.InTx(ctx, func(tx *store.Tx) error {
+			return errors.Join(demands.Poke(ctx, tx, added.Task), demands.Poke(ctx, tx, upkeep.Task))
+		})
 		if err != nil && ctx.Err() == nil {
-			log.Warn().Err(err).Msg("lines were not classified behind a fetch; the regular look does it")
+			log.Warn().Err(err).Msg("lines were not looked at behind a fetch; the regular looks do it")
 		}
 		if err := enforcer.Reconsider(ctx, org, repo, store.EventNotes); err != nil && ctx.Err() == nil {
 			log.Warn().Err(err).Msg("waiting decisions were not judged behind a fetch; the regular look does it")

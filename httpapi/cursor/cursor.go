@@ -102,6 +102,10 @@ func plausible(position any) error {
 		if !plausibleTime(p.FoundAt) {
 			return errCursor
 		}
+	case *store.RecallPosition:
+		if strings.ContainsRune(p.Receipt, 0) || p.First < 1 || p.Path == nil {
+			return errCursor
+		}
 	case *int64:
 		if *p < 1 || *p == math.MaxInt64 {
 			return errCursor

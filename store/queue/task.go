@@ -14,7 +14,7 @@ import (
 
 // TaskWorkers is the number of tasks that one program runs at a time. Each holds
 // a connection of the database for its lock.
-const TaskWorkers = 3
+const TaskWorkers = 4
 
 const (
 	defaultTaskTimeout = 5 * time.Minute

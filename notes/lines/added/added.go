@@ -25,6 +25,7 @@ import (
 	"github.com/blameprompt/enterprise/notes"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/lines"
+	"github.com/blameprompt/enterprise/notes/lines/counted"
 	"github.com/blameprompt/enterprise/notes/mirror"
 	"github.com/blameprompt/enterprise/store"
 )
@@ -130,7 +131,7 @@ type run struct {
 	plan store.LineTip
 	// rules decide which files count, border are the commits at which a shallow
 	// history begins.
-	rules  *rules
+	rules  *counted.Rules
 	border map[gitcmd.OID]bool
 }
 
@@ -145,11 +146,11 @@ func (r *run) keep(ctx context.Context) (err error) {
 	if r.border, err = readBorder(r.git); err != nil {
 		return err
 	}
-	if r.rules, err = readRules(ctx, r.git, gitcmd.OID(r.state.Tip), r.state.Globs); err != nil {
+	if r.rules, err = counted.Read(ctx, r.git, gitcmd.OID(r.state.Tip), r.state.Globs); err != nil {
 		return err
 	}
-	defer r.rules.close()
-	r.plan = store.LineTip{Ref: r.state.Ref, Tip: r.state.Tip, Globs: r.state.Globs, Rules: r.rules.fingerprint}
+	defer r.rules.Close()
+	r.plan = store.LineTip{Ref: r.state.Ref, Tip: r.state.Tip, Globs: r.state.Globs, Rules: r.rules.Fingerprint()}
 	if err := r.makePlan(ctx); err != nil {
 		return err
 	}

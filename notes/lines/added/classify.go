@@ -3,6 +3,7 @@ package added
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"golang.org/x/sync/errgroup"
 
@@ -107,12 +108,27 @@ func (b *batcher) flush() error {
 }
 
 func (r *run) write(ctx context.Context, batch []*lines.Commit) error {
-	if err := r.rules.learn(ctx, batch); err != nil {
+	if err := r.rules.Learn(ctx, pathsOf(batch)); err != nil {
 		return fmt.Errorf("reading attributes: %w", err)
 	}
 	written, err := r.keeper.cfg.DB.WriteLines(ctx, store.LineBatch{
-		OrgID: r.state.OrgID, RepoID: r.state.RepoID, Plan: r.plan, Commits: batch, Exclude: r.rules.exclude})
+		OrgID: r.state.OrgID, RepoID: r.state.RepoID, Plan: r.plan, Commits: batch, Exclude: r.exclude})
 	r.report.Read += len(batch)
 	r.report.Written += written
 	return err
 }
+
+// pathsOf are the paths with added lines.
+func pathsOf(commits []*lines.Commit) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, c := range commits {
+			for i := range c.Files {
+				if len(c.Files[i].Added) > 0 && !yield(c.Files[i].Path) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *run) exclude(f *lines.File) lines.Reason { return r.rules.Reason(f.Path, f.Generated) }

@@ -10,6 +10,7 @@ import (
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
 	"github.com/blameprompt/enterprise/notes/lines"
+	"github.com/blameprompt/enterprise/notes/lines/live/livetest"
 )
 
 func classed(first, last uint32, class notes.LineClass, receipt string) lines.Run {
@@ -48,9 +49,9 @@ func TestClasses(t *testing.T) {
 // lines.Diff says that it added, unless the commit saw no text before.
 func TestOriginsAreAddedLines(t *testing.T) {
 	t.Parallel()
-	w := newWorld(11, 60)
+	w := livetest.New(11, 60)
 	f := gittest.New(t)
-	ids := w.build(f)
+	ids := w.Build(f)
 	type place struct {
 		commit gitcmd.OID
 		path   string
@@ -66,8 +67,8 @@ func TestOriginsAreAddedLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	compared := 0
-	for i := 0; i < len(w.tips); i += 12 {
-		for _, file := range built(t, f, ids[w.tips[i]], Options{MaxBytes: maxTestBytes}) {
+	for i := 0; i < len(w.Tips); i += 12 {
+		for _, file := range built(t, f, ids[w.Tips[i]], Options{MaxBytes: livetest.MaxBytes}) {
 			for _, r := range file.Runs {
 				there := added[place{r.Commit, r.Path}]
 				if there.Binary || slices.Contains([]byte(there.Status), 'T') {

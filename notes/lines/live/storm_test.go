@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
+	"github.com/blameprompt/enterprise/notes/lines/live/livetest"
 )
 
 // memory is a stored live map.
@@ -45,26 +45,26 @@ func TestStorm(t *testing.T) {
 		}
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(uint64(seed), steps)
+			w := livetest.New(uint64(seed), steps)
 			f := gittest.New(t)
-			ids := w.build(f)
+			ids := w.Build(f)
 			f.Git("repack", "-q", "-a", "-d")
 			if seed%2 == 1 {
 				if err := f.Repo.WriteCommitGraph(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}
-			o := Options{Workers: 1, MaxBytes: maxTestBytes}
+			o := Options{Workers: 1, MaxBytes: livetest.MaxBytes}
 			m := memory{}
-			if err := Build(t.Context(), f.Repo, ids[w.tips[0]], o, m.put); err != nil {
+			if err := Build(t.Context(), f.Repo, ids[w.Tips[0]], o, m.put); err != nil {
 				t.Fatal(err)
 			}
-			for i := 1; i < len(w.tips); i++ {
-				old, tip := ids[w.tips[i-1]], ids[w.tips[i]]
+			for i := 1; i < len(w.Tips); i++ {
+				old, tip := ids[w.Tips[i-1]], ids[w.Tips[i]]
 				if err := Update(t.Context(), f.Repo, old, tip, m.stored, o, m.put); err != nil {
 					t.Fatalf("step %d, from %s to %s: %v", i, old, tip, err)
 				}
-				m.check(t, f, tip, w.trees[w.tips[i]])
+				m.check(t, f, tip, w.Trees[w.Tips[i]])
 				if t.Failed() {
 					t.Fatalf("step %d, from %s to %s", i, old, tip)
 				}
@@ -74,7 +74,7 @@ func TestStorm(t *testing.T) {
 }
 
 // check holds the map against the tree and git blame.
-func (m memory) check(t *testing.T, f *gittest.Fixture, tip gitcmd.OID, files tree) {
+func (m memory) check(t *testing.T, f *gittest.Fixture, tip gitcmd.OID, files livetest.Tree) {
 	t.Helper()
 	if got, want := slices.Sorted(maps.Keys(m)), slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
 		t.Errorf("paths %q, want %q", got, want)
@@ -82,7 +82,7 @@ func (m memory) check(t *testing.T, f *gittest.Fixture, tip gitcmd.OID, files tr
 	}
 	for path, l := range files {
 		got := m[path]
-		if want := l.kind(); got.Kind != want || (got.Finding != nil) != (want == KindTooLarge) {
+		if want := kindOf(l); got.Kind != want || (got.Finding != nil) != (want == KindTooLarge) {
 			t.Errorf("%q is %s, %v, want %s", path, got.Kind, got.Finding, want)
 		}
 		if got.Kind != KindText {
@@ -94,15 +94,15 @@ func (m memory) check(t *testing.T, f *gittest.Fixture, tip gitcmd.OID, files tr
 	}
 }
 
-func (l leaf) kind() Kind {
+func kindOf(l livetest.Leaf) Kind {
 	switch {
-	case l.mode == "160000":
+	case l.Mode == "160000":
 		return KindSubmodule
-	case l.mode == "120000":
+	case l.Mode == "120000":
 		return KindSymlink
-	case len(l.content) > maxTestBytes:
+	case len(l.Content) > livetest.MaxBytes:
 		return KindTooLarge
-	case strings.Contains(l.content, "\x00"):
+	case strings.Contains(l.Content, "\x00"):
 		return KindBinary
 	}
 	return KindText
@@ -119,35 +119,12 @@ func expand(f *File) []string {
 	return out
 }
 
-// blamed asks git, with a user's own command and another form of output than
-// readBlame reads.
+// blamed is what git says, in the form of expand.
 func blamed(t *testing.T, f *gittest.Fixture, tip gitcmd.OID, path string) []string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", "-C", f.Dir, "-c", "core.quotePath=false", "blame", "--root", "--incremental", string(tip), "--", path)
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_GLOBAL=/dev/null"}
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("blaming %q: %v", path, err)
-	}
-	origins := map[int]string{}
-	var commit string
-	var there, here, count int
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		var c string
-		var n [3]int
-		if got, _ := fmt.Sscanf(line, "%40s %d %d %d", &c, &n[0], &n[1], &n[2]); got == 4 && len(c) == 40 {
-			commit, there, here, count = c, n[0], n[1], n[2]
-		}
-		if name, ok := strings.CutPrefix(line, "filename "); ok {
-			for i := range count {
-				origins[here+i] = fmt.Sprintf("%d: %s %q %d", here+i, commit, gitcmd.Unquote([]byte(name)), there+i)
-			}
-		}
-	}
 	var out []string
-	for _, n := range slices.Sorted(maps.Keys(origins)) {
-		out = append(out, origins[n])
+	for i, o := range livetest.Blamed(t, f, tip, path) {
+		out = append(out, fmt.Sprintf("%d: %s %q %d", i+1, o.Commit, o.Path, o.Line))
 	}
 	return out
 }

@@ -1,4 +1,6 @@
-package live
+// Package livetest makes histories for tests of live maps: a random one in which
+// all happens that a map must follow, and a large one to measure with.
+package livetest
 
 import (
 	"fmt"
@@ -12,29 +14,32 @@ import (
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
 )
 
-// leaf is one path of a tree.
-type leaf struct{ mode, content string }
+// Leaf is one path of a tree. An empty mode is that of a file.
+type Leaf struct{ Mode, Content string }
 
-type tree map[string]leaf
+// Tree is what a commit has, by path.
+type Tree map[string]Leaf
 
-// world is a random history in which all happens that a live map must follow:
+// World is a random history in which all happens that a live map must follow:
 // edits, renames with and without edits, copies, deletions and their return,
 // reverts, picked changes, changes of mode and type, text that becomes binary or
 // too large and is text again, line ends, merges of every kind, and tips that do
 // not descend from the one before.
-type world struct {
+type World struct {
 	rng     *rand.Rand
-	commits []gittest.Commit
-	trees   []tree
-	// tips are the commits that the branch came to, one after the other.
-	tips []int
+	Commits []gittest.Commit
+	// Trees are those of the commits.
+	Trees []Tree
+	// Tips are the commits that the branch came to, one after the other.
+	Tips []int
 	line int
 }
 
-// maxTestBytes is the bound of the worlds' files, maxTestFiles that of trees.
+// Files of worlds that are too large have more than MaxBytes; trees have no more
+// than MaxFiles.
 const (
-	maxTestBytes = 4000
-	maxTestFiles = 12
+	MaxBytes = 4000
+	MaxFiles = 12
 )
 
 // oddPaths are names that git quotes, or that look like something else.
@@ -43,27 +48,28 @@ var oddPaths = []string{
 	"HEAD", "dir/sub/*.go", "boundary", "filename x", "$(true)", "'", "dir/sub/.gitattributes",
 }
 
-func newWorld(seed uint64, steps int) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 7))}
-	first := tree{}
+// New makes a history in which the branch moves so many times.
+func New(seed uint64, steps int) *World {
+	w := &World{rng: rand.New(rand.NewPCG(seed, 7))}
+	first := Tree{}
 	for _, path := range oddPaths[:6] {
-		first[path] = leaf{content: w.text(5 + w.rng.IntN(20))}
+		first[path] = Leaf{Content: w.text(5 + w.rng.IntN(20))}
 	}
-	w.tips = []int{w.commit(first)}
-	for len(w.tips) <= steps {
+	w.Tips = []int{w.commit(first)}
+	for len(w.Tips) <= steps {
 		w.step()
 	}
 	return w
 }
 
 // step moves the branch on.
-func (w *world) step() {
-	old := w.tips[len(w.tips)-1]
+func (w *World) step() {
+	old := w.Tips[len(w.Tips)-1]
 	tip := old
 	switch n := w.rng.IntN(100); {
 	case n < 35:
 		for range 1 + w.rng.IntN(3) {
-			tip = w.commit(w.changed(w.trees[tip]), tip)
+			tip = w.commit(w.changed(w.Trees[tip]), tip)
 		}
 	case n < 60:
 		tip = w.merged(old, w.branch(w.former(15)))
@@ -74,36 +80,36 @@ func (w *world) step() {
 	case n < 80: // Criss-cross.
 		side := w.branch(w.former(4))
 		a, b := w.merged(old, side), w.merged(side, old)
-		a, b = w.commit(w.changed(w.trees[a]), a), w.commit(w.changed(w.trees[b]), b)
+		a, b = w.commit(w.changed(w.Trees[a]), a), w.commit(w.changed(w.Trees[b]), b)
 		tip = w.merged(a, b)
 	case n < 88: // A branch of a branch, brought up to date on the way.
 		side := w.branch(w.former(20))
 		tip = w.merged(old, w.branch(side))
-		side = w.commit(w.changed(w.trees[side]), w.merged(side, old))
+		side = w.commit(w.changed(w.Trees[side]), w.merged(side, old))
 		tip = w.merged(tip, side)
 	case n < 92: // Changes and their revert.
-		tip = w.commit(w.changed(w.trees[old]), old)
-		tip = w.commit(w.trees[old], tip)
+		tip = w.commit(w.changed(w.Trees[old]), old)
+		tip = w.commit(w.Trees[old], tip)
 	case n < 94:
-		tip = w.merged(old, w.commit(tree{fmt.Sprintf("import %d", w.line): {content: w.text(4)}}))
+		tip = w.merged(old, w.commit(Tree{fmt.Sprintf("import %d", w.line): {Content: w.text(4)}}))
 	case n < 97:
 		tip = w.former(10)
 	default:
 		tip = w.branch(w.former(10))
 	}
-	w.tips = append(w.tips, tip)
+	w.Tips = append(w.Tips, tip)
 }
 
 // former returns a tip of the last n, or any commit of late.
-func (w *world) former(n int) int {
+func (w *World) former(n int) int {
 	if w.rng.IntN(4) == 0 {
-		return max(0, len(w.commits)-1-w.rng.IntN(2*n))
+		return max(0, len(w.Commits)-1-w.rng.IntN(2*n))
 	}
-	return w.tips[max(0, len(w.tips)-1-w.rng.IntN(n))]
+	return w.Tips[max(0, len(w.Tips)-1-w.rng.IntN(n))]
 }
 
-func (w *world) commit(files tree, parents ...int) int {
-	i := len(w.commits)
+func (w *World) commit(files Tree, parents ...int) int {
+	i := len(w.Commits)
 	c := gittest.Commit{
 		Ref: fmt.Sprintf("refs/heads/c%d", i), Root: len(parents) == 0, Replace: true,
 		Files: map[string]string{}, Modes: map[string]string{},
@@ -117,36 +123,36 @@ func (w *world) commit(files tree, parents ...int) int {
 		c.Parents = append(c.Parents, gittest.Nth(p))
 	}
 	for path, l := range files {
-		c.Files[path] = l.content
-		if l.mode != "" {
-			c.Modes[path] = l.mode
+		c.Files[path] = l.Content
+		if l.Mode != "" {
+			c.Modes[path] = l.Mode
 		}
 	}
-	w.commits, w.trees = append(w.commits, c), append(w.trees, files)
+	w.Commits, w.Trees = append(w.Commits, c), append(w.Trees, files)
 	return i
 }
 
 // branch makes commits beside the branch.
-func (w *world) branch(from int) int {
+func (w *World) branch(from int) int {
 	for range 1 + w.rng.IntN(3) {
-		from = w.commit(w.changed(w.trees[from]), from)
+		from = w.commit(w.changed(w.Trees[from]), from)
 	}
 	return from
 }
 
 // merged takes of every file one side or lines of several.
-func (w *world) merged(parents ...int) int {
-	files := maps.Clone(w.trees[parents[0]])
+func (w *World) merged(parents ...int) int {
+	files := maps.Clone(w.Trees[parents[0]])
 	for _, p := range parents[1:] {
-		for _, path := range slices.Sorted(maps.Keys(w.trees[p])) {
-			l := w.trees[p][path]
+		for _, path := range slices.Sorted(maps.Keys(w.Trees[p])) {
+			l := w.Trees[p][path]
 			if _, ok := files[path]; !ok && w.rng.IntN(4) == 0 {
 				continue
 			}
 			switch w.rng.IntN(4) {
 			case 0: // As it is in the first parent.
 			case 1:
-				files[path] = leaf{l.mode, w.mixed(files[path].content, l.content)}
+				files[path] = Leaf{l.Mode, w.mixed(files[path].Content, l.Content)}
 			default:
 				files[path] = l
 			}
@@ -158,7 +164,7 @@ func (w *world) merged(parents ...int) int {
 	return w.commit(w.repaired(files), parents...)
 }
 
-func (w *world) mixed(a, b string) string {
+func (w *World) mixed(a, b string) string {
 	x, y := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
 	cut := w.rng.IntN(min(len(x), len(y)) + 1)
 	return strings.Join(slices.Concat(x[:cut], y[cut:]), "")
@@ -166,8 +172,8 @@ func (w *world) mixed(a, b string) string {
 
 // repaired drops files whose names are folders of others, or that are too many,
 // and gives every submodule a content that git takes for one.
-func (w *world) repaired(files tree) tree {
-	for len(files) > maxTestFiles {
+func (w *World) repaired(files Tree) Tree {
+	for len(files) > MaxFiles {
 		delete(files, w.some(files))
 	}
 	for path, l := range files {
@@ -175,15 +181,15 @@ func (w *world) repaired(files tree) tree {
 			dir = dir[:strings.LastIndex(dir, "/")]
 			delete(files, dir)
 		}
-		if l.mode == "160000" {
-			files[path] = leaf{l.mode, strings.Repeat("5", 40)}
+		if l.Mode == "160000" {
+			files[path] = Leaf{l.Mode, strings.Repeat("5", 40)}
 		}
 	}
 	return files
 }
 
 // changed returns a tree with one to four changes.
-func (w *world) changed(old tree) tree {
+func (w *World) changed(old Tree) Tree {
 	files := maps.Clone(old)
 	for range 1 + w.rng.IntN(4) {
 		w.change(files)
@@ -191,31 +197,31 @@ func (w *world) changed(old tree) tree {
 	return w.repaired(files)
 }
 
-func (w *world) change(files tree) {
+func (w *World) change(files Tree) {
 	path := w.some(files)
 	l := files[path]
 	switch n := w.rng.IntN(60); {
 	case path == "" || n < 5:
-		files[w.name()] = leaf{content: w.text(w.rng.IntN(25))}
+		files[w.name()] = Leaf{Content: w.text(w.rng.IntN(25))}
 	case n < 10: // Renamed, perhaps with changes, perhaps with another in its place.
 		delete(files, path)
 		if n < 8 {
-			l.content = w.edited(l.content)
+			l.Content = w.edited(l.Content)
 		}
 		files[w.name()] = l
 		if n == 5 {
-			files[path] = leaf{content: w.text(10)}
+			files[path] = Leaf{Content: w.text(10)}
 		}
 	case n < 13: // Split: both halves are like the whole.
 		delete(files, path)
-		files[w.name()] = leaf{content: w.edited(l.content)}
-		files[w.name()] = leaf{content: w.edited(l.content)}
+		files[w.name()] = Leaf{Content: w.edited(l.Content)}
+		files[w.name()] = Leaf{Content: w.edited(l.Content)}
 	case n < 15:
 		files[w.name()] = l
 	case n < 18:
 		delete(files, path)
 	case n < 24: // As it was, or as it is elsewhere.
-		was := w.trees[max(0, len(w.trees)-1-w.rng.IntN(25))]
+		was := w.Trees[max(0, len(w.Trees)-1-w.rng.IntN(25))]
 		if former, ok := was[w.some(was)]; ok {
 			files[path] = former
 		}
@@ -223,45 +229,45 @@ func (w *world) change(files tree) {
 			files[path] = former
 		}
 	case n < 27:
-		l.mode = []string{"", "100755", "120000", "160000"}[w.rng.IntN(4)]
+		l.Mode = []string{"", "100755", "120000", "160000"}[w.rng.IntN(4)]
 		files[path] = l
 	case n == 27:
-		files[path] = leaf{content: "\x00" + l.content}
+		files[path] = Leaf{Content: "\x00" + l.Content}
 	case n == 28:
-		files[path] = leaf{content: l.content + strings.Repeat("large\n", maxTestBytes/6)}
+		files[path] = Leaf{Content: l.Content + strings.Repeat("large\n", MaxBytes/6)}
 	case n == 29:
-		files[path] = leaf{content: strings.ReplaceAll(l.content, "\n", "\r\n")}
+		files[path] = Leaf{Content: strings.ReplaceAll(l.Content, "\n", "\r\n")}
 	case n == 30:
-		files[path] = leaf{content: strings.ReplaceAll(l.content, "\r", "")}
+		files[path] = Leaf{Content: strings.ReplaceAll(l.Content, "\r", "")}
 	case n == 31:
-		files[path] = leaf{}
+		files[path] = Leaf{}
 	case n == 32:
-		files[path] = leaf{content: strings.TrimSuffix(strings.TrimPrefix(l.content, "\x00"), "\n")}
+		files[path] = Leaf{Content: strings.TrimSuffix(strings.TrimPrefix(l.Content, "\x00"), "\n")}
 	default:
-		l.content = w.edited(l.content)
-		if len(l.content) > maxTestBytes {
-			l.content = w.text(10)
+		l.Content = w.edited(l.Content)
+		if len(l.Content) > MaxBytes {
+			l.Content = w.text(10)
 		}
 		files[path] = l
 	}
 }
 
 // some returns a path of the tree, or "" when it is empty.
-func (w *world) some(files tree) string {
+func (w *World) some(files Tree) string {
 	if len(files) == 0 {
 		return ""
 	}
 	return slices.Sorted(maps.Keys(files))[w.rng.IntN(len(files))]
 }
 
-func (w *world) name() string {
+func (w *World) name() string {
 	if w.rng.IntN(2) == 0 {
 		return oddPaths[w.rng.IntN(len(oddPaths))]
 	}
 	return fmt.Sprintf("dir/new%d", w.line)
 }
 
-func (w *world) text(n int) string {
+func (w *World) text(n int) string {
 	var b strings.Builder
 	for range n {
 		w.line++
@@ -278,7 +284,7 @@ func (w *world) text(n int) string {
 	return b.String()
 }
 
-func (w *world) edited(text string) string {
+func (w *World) edited(text string) string {
 	parts := strings.SplitAfter(text, "\n")
 	for range 1 + w.rng.IntN(3) {
 		at := w.rng.IntN(len(parts) + 1)
@@ -288,4 +294,5 @@ func (w *world) edited(text string) string {
 	return strings.Join(parts, "")
 }
 
-func (w *world) build(f *gittest.Fixture) []gitcmd.OID { return f.Import(w.commits) }
+// Build writes the history and returns the commits' ids.
+func (w *World) Build(f *gittest.Fixture) []gitcmd.OID { return f.Import(w.Commits) }

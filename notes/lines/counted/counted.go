@@ -1,13 +1,18 @@
-package added
+// Package counted says which files of a default branch count: by the setting of
+// the repository, and by what .gitattributes at the branch's tip say of a path,
+// whichever commit it is in.
+//
+// Promises: equal settings and attributes have equal fingerprints; git is asked
+// about many paths at once, and not at all where no attributes are given.
+package counted
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,10 +23,9 @@ import (
 	"github.com/blameprompt/enterprise/notes/lines"
 )
 
-// rules decide which files count: the repository's setting, and what
-// .gitattributes at the tip of the default branch say of a path, whichever
-// commit it is in.
-type rules struct {
+// Rules decide which files count. Reason may be called by several goroutines at
+// once while nobody calls Learn or Close.
+type Rules struct {
 	excluder    *lines.Excluder
 	fingerprint string
 
@@ -36,12 +40,14 @@ type rules struct {
 // maxKnown bounds the paths whose attributes are held.
 const maxKnown = 200_000
 
-func readRules(ctx context.Context, git *gitcmd.Repo, tip gitcmd.OID, globs []string) (*rules, error) {
+// Read reads the rules at a tip, which is empty where there is no branch. Globs
+// are the setting. Close removes what it leaves on disk.
+func Read(ctx context.Context, git *gitcmd.Repo, tip gitcmd.OID, globs []string) (*Rules, error) {
 	excluder, err := lines.NewExcluder(globs)
 	if err != nil {
 		return nil, err
 	}
-	r := &rules{excluder: excluder, git: git, tip: tip, known: map[string]lines.Attributes{}}
+	r := &Rules{excluder: excluder, git: git, tip: tip, known: map[string]lines.Attributes{}}
 	sum := sha256.New()
 	for _, glob := range globs {
 		fmt.Fprintf(sum, "glob %q\n", glob)
@@ -66,7 +72,7 @@ func readRules(ctx context.Context, git *gitcmd.Repo, tip gitcmd.OID, globs []st
 	return r, r.makeIndex(ctx, entries.String())
 }
 
-func (r *rules) makeIndex(ctx context.Context, entries string) error {
+func (r *Rules) makeIndex(ctx context.Context, entries string) error {
 	dir, err := os.MkdirTemp("", "blameprompt-attributes-")
 	if err != nil {
 		return fmt.Errorf("reading attributes: %w", err)
@@ -77,13 +83,14 @@ func (r *rules) makeIndex(ctx context.Context, entries string) error {
 	cmd.Config = []string{"core.protectNTFS=false", "core.protectHFS=false"}
 	cmd.Stdin = strings.NewReader(entries)
 	if err := cmd.Run(); err != nil {
-		r.close()
+		r.Close()
 		return err
 	}
 	return nil
 }
 
-func (r *rules) close() {
+// Close removes what Read has left on disk.
+func (r *Rules) Close() {
 	if r.index != "" {
 		_ = os.RemoveAll(filepath.Dir(r.index))
 	}
@@ -95,8 +102,9 @@ const (
 	vendoredAttribute  = "linguist-vendored"
 )
 
-// learn asks git for the attributes of the paths of commits.
-func (r *rules) learn(ctx context.Context, commits []*lines.Commit) error {
+// Learn asks git for the attributes of paths; they are not listed where there are
+// no attributes.
+func (r *Rules) Learn(ctx context.Context, paths iter.Seq[string]) error {
 	if r.index == "" {
 		return nil
 	}
@@ -104,16 +112,13 @@ func (r *rules) learn(ctx context.Context, commits []*lines.Commit) error {
 		clear(r.known)
 	}
 	var ask strings.Builder
-	for _, c := range commits {
-		for i := range c.Files {
-			name := c.Files[i].Path
-			if _, ok := r.known[name]; ok || len(c.Files[i].Added) == 0 || unaskable(name) {
-				continue
-			}
-			r.known[name] = lines.Attributes{}
-			ask.WriteString(name)
-			ask.WriteByte(0)
+	for name := range paths {
+		if _, ok := r.known[name]; ok || unaskable(name) {
+			continue
 		}
+		r.known[name] = lines.Attributes{}
+		ask.WriteString(name)
+		ask.WriteByte(0)
 	}
 	if ask.Len() == 0 {
 		return nil
@@ -134,7 +139,7 @@ func unaskable(name string) bool {
 }
 
 // read reads "<path> NUL <attribute> NUL <value> NUL".
-func (r *rules) read(out io.Reader) error {
+func (r *Rules) read(out io.Reader) error {
 	all, err := io.ReadAll(out)
 	if err != nil {
 		return err
@@ -164,28 +169,11 @@ func said(value string) *bool {
 	return nil
 }
 
-func (r *rules) exclude(f *lines.File) lines.Reason {
-	return r.excluder.Reason(f.Path, f.Generated, r.known[f.Path])
-}
+// Fingerprint is equal for equal rules.
+func (r *Rules) Fingerprint() string { return r.fingerprint }
 
-// readBorder reads where a shallow history begins.
-func readBorder(git *gitcmd.Repo) (map[gitcmd.OID]bool, error) {
-	const most = 16 << 20
-	file, err := os.Open(filepath.Join(git.Dir(), "shallow"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the border of the history: %w", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, most))
-	if err != nil {
-		return nil, fmt.Errorf("reading the border of the history: %w", err)
-	}
-	border := map[gitcmd.OID]bool{}
-	for _, line := range strings.Fields(string(text)) {
-		border[gitcmd.OID(line)] = true
-	}
-	return border, nil
+// Reason returns why the lines of a path do not count, or "". Generated is what
+// lines.GeneratedHeader says of the file. The path must have been learned.
+func (r *Rules) Reason(name string, generated bool) lines.Reason {
+	return r.excluder.Reason(name, generated, r.known[name])
 }
