@@ -33,7 +33,7 @@ func TestCollectLargeNotes(t *testing.T) {
 	w.dev.Notes(gittest.Notes{Fanout: 1, Bodies: map[gitcmd.OID]string{tips[2]: noteBody("r1", "m")}})
 	want("what was there before", w.push(ref))
 	w.dev.Notes(gittest.Notes{Ref: other, Bodies: map[gitcmd.OID]string{tips[3]: large + "x"}})
-	want("several refs", w.push("main", ref+":refs/notes/copy", other), first2(first, "refs/notes/copy"),
+	want("several refs", w.push("main", ref+":refs/notes/copy", other), under(first, "refs/notes/copy"),
 		LargeNote{Ref: other, Commit: tips[3], Size: notes.MaxBody + 2})
 	want("a ref that goes", w.push(":"+other))
 
@@ -45,7 +45,8 @@ func TestCollectLargeNotes(t *testing.T) {
 	want("a file that is no note", w.push("files:refs/notes/files"), LargeNote{Ref: "refs/notes/files", Size: notes.MaxBody + 1})
 }
 
-func first2(n LargeNote, ref string) LargeNote {
+// under is the same note in another ref.
+func under(n LargeNote, ref string) LargeNote {
 	n.Ref = ref
 	return n
 }

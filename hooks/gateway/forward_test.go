@@ -222,7 +222,11 @@ func TestTheRemoteIsAway(t *testing.T) {
 	if err := os.Rename(f.upstream.Dir, away); err != nil {
 		t.Fatal(err)
 	}
-	f.repos.state(f.row.ID).fetched = time.Time{} // as if it were long ago
+	// As if it were long ago.
+	state := f.repos.state(f.row.ID)
+	<-state.fetching
+	state.fetched = time.Time{}
+	state.fetching <- struct{}{}
 	// Reading goes on with what is here.
 	out, err := f.ada.tryGit(f.dir, "ls-remote", "origin")
 	if err != nil || !strings.Contains(out, commit) || !strings.Contains(out, "this is what it had before") {
