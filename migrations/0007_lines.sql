@@ -377,14 +377,14 @@ END $$;
 CREATE TRIGGER receipt_commits_demand_lines_delete AFTER DELETE ON receipt_commits
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION receipt_commits_demand_lines();
 
--- Who is a bot may be said anew.
+-- Who is a bot may be said anew, and who the author is.
 -- +goose StatementBegin
 CREATE FUNCTION commits_demand_lines() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO line_demands (org_id, repo_id, commit)
     SELECT n.org_id, n.repo_id, n.commit
     FROM old_rows o JOIN new_rows n ON n.org_id = o.org_id AND n.repo_id = o.repo_id AND n.commit = o.commit
-    WHERE n.bot <> o.bot;
+    WHERE (n.bot, n.author_email, n.agents) IS DISTINCT FROM (o.bot, o.author_email, o.agents);
     RETURN NULL;
 END $$;
 -- +goose StatementEnd

@@ -202,7 +202,7 @@ BEGIN
     INSERT INTO line_demands (org_id, repo_id, commit)
     SELECT n.org_id, n.repo_id, n.commit
     FROM old_rows o JOIN new_rows n ON n.org_id = o.org_id AND n.repo_id = o.repo_id AND n.commit = o.commit
-    WHERE n.bot <> o.bot;
+    WHERE (n.bot, n.author_email, n.agents) IS DISTINCT FROM (o.bot, o.author_email, o.agents);
     RETURN NULL;
 END $$;
 

@@ -192,3 +192,11 @@ func ExplainRecall(ctx context.Context, db *DB, org uuid.UUID, ask Recall, after
 	})
 	return page, plans, err
 }
+
+// ReadLines reads what a batch is classified by, as WriteLines does.
+func (tx *Tx) ReadLines(ctx context.Context, b LineBatch) error {
+	if _, err := tx.demandedLines(ctx, &b); err != nil {
+		return err
+	}
+	return tx.lineEvidence(ctx, &b, b.Commits, func(*lineCommit) error { return nil })
+}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"iter"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -118,13 +120,14 @@ func (tx *Tx) demandedLines(ctx context.Context, b *LineBatch) (demandedLines, e
 	return out, err
 }
 
-// lineRows are the rows of commits whose classes differ from what is stored.
+// lineRows are the commits whose classes differ from what is stored.
 type lineRows struct {
 	b      *LineBatch
 	stored map[string]storedLines
-	// ids are the commits that are looked at, changed those with a row that goes.
-	ids, changed                        []string
-	commits, files, runs, owners, found [][]any
+	// ids are the commits that were looked at, gone those whose rows are to go.
+	ids, gone []string
+	commits   []*commitRows
+	found     [][]any
 }
 
 // add classifies a commit.
@@ -134,27 +137,22 @@ func (r *lineRows) add(c *lineCommit) error {
 		return nil
 	}
 	r.ids = append(r.ids, id)
-	files, counts := lines.Classify(c.git.Files, c.Evidence, r.exclude)
-	r.addFindings(c, files)
-	var deleted int64
-	for i := range c.git.Files {
-		deleted += c.git.Files[i].Deleted
-	}
-	rows := commitRows{r.b, c, files, counts, deleted, c.state()}
-	digest := rows.digest()
+	rows := &commitRows{key: [3]any{r.b.OrgID, r.b.RepoID, id}, lineCommit: *c, onDefault: true, state: c.state()}
+	rows.files, rows.counts = lines.Classify(c.git.Files, c.Evidence, r.exclude)
+	// What spoke for the lines is not needed any more, and may be large.
+	rows.Attestations, rows.Claims = nil, nil
+	rows.ownerLines = rows.sumOwners()
+	r.addFindings(c, rows.files)
+	rows.digest = rows.sum()
 	stored, has := r.stored[id]
-	if has && bytes.Equal(stored.Digest, digest) {
+	if has && bytes.Equal(stored.Digest, rows.digest) {
 		return nil
 	}
-	onDefault := true
 	if has {
-		onDefault = stored.OnDefault
-		r.changed = append(r.changed, id)
+		rows.onDefault = stored.OnDefault
+		r.gone = append(r.gone, id)
 	}
-	r.commits = append(r.commits, append(rows.commit(onDefault), digest))
-	r.files = append(r.files, rows.fileRows()...)
-	r.runs = append(r.runs, rows.runRows()...)
-	r.owners = append(r.owners, rows.ownerRows(onDefault)...)
+	r.commits = append(r.commits, rows)
 	return nil
 }
 
@@ -223,71 +221,17 @@ func (r *lineRows) addFinding(c *lineCommit, code string, severity notes.Severit
 	r.found = append(r.found, []any{r.b.OrgID, hashID(sum), r.b.RepoID, code, string(severity), string(c.git.OID), clean(message)})
 }
 
-// commitRows are the rows of one commit.
+// commitRows is a classified commit. Its rows are made when they are copied: a
+// commit may have millions of runs.
 type commitRows struct {
-	b       *LineBatch
-	c       *lineCommit
-	files   []lines.FileLines
-	counts  lines.Counts
-	deleted int64
-	state   string
-}
-
-func (r *commitRows) key() []any { return []any{r.b.OrgID, r.b.RepoID, string(r.c.git.OID)} }
-
-var commitLineColumns = []string{"org_id", "repo_id", "commit", "on_default", "merge", "committed_at", "day", "author_email",
-	"added", "ai", "human", "unknown", "trailer", "excluded", "deleted", "noted", "agent", "bot", "state", "digest"}
-
-func (r *commitRows) commit(onDefault bool) []any {
-	c, n := r.c, r.counts
-	return append(r.key(), onDefault, c.merge, c.committedAt, c.day, c.authorEmail, n.Added, n.AI, n.Human, n.Unknown,
-		n.Trailer, n.Excluded, r.deleted, c.Noted, c.Agent, c.bot, r.state)
-}
-
-var addedFileColumns = []string{"org_id", "repo_id", "commit", "path", "old_path", "blob", "excluded",
-	"added", "ai", "human", "unknown", "trailer"}
-
-func (r *commitRows) fileRows() (rows [][]any) {
-	for i := range r.files {
-		f := &r.files[i]
-		if f.Excluded == reasonLongPath {
-			continue
-		}
-		old := f.File.OldPath
-		if len(old) > MaxLinePath {
-			old = ""
-		}
-		n := f.Counts
-		rows = append(rows, append(r.key(), []byte(f.File.Path), []byte(old), string(f.File.Blob), string(f.Excluded),
-			n.Added+n.Excluded, n.AI, n.Human, n.Unknown, n.Trailer))
-	}
-	return rows
-}
-
-var addedRunColumns = []string{"org_id", "repo_id", "commit", "path", "first", "last", "class", "source", "confidence",
-	"receipt_id", "author"}
-
-func (r *commitRows) runRows() (rows [][]any) {
-	for i := range r.files {
-		for _, run := range r.files[i].Runs {
-			if run.Class == lines.ClassUnknown {
-				continue
-			}
-			rows = append(rows, append(r.key(), []byte(r.files[i].File.Path), int32(run.First), int32(run.Last),
-				string(run.Class), string(run.Source), string(run.Confidence), run.ReceiptID, clean(run.Author)))
-		}
-	}
-	return rows
-}
-
-var commitOwnerColumns = []string{"org_id", "repo_id", "commit", "provider", "model", "on_default", "day", "author_email",
-	"ai", "trailer"}
-
-func (r *commitRows) ownerRows(onDefault bool) (rows [][]any) {
-	for _, o := range r.owners() {
-		rows = append(rows, append(r.key(), o.provider, o.model, onDefault, r.c.day, r.c.authorEmail, o.ai, o.trailer))
-	}
-	return rows
+	lineCommit
+	key        [3]any
+	onDefault  bool
+	state      string
+	files      []lines.FileLines
+	counts     lines.Counts
+	ownerLines []ownerLines
+	digest     []byte
 }
 
 type ownerLines struct {
@@ -295,8 +239,8 @@ type ownerLines struct {
 	ai, trailer int64
 }
 
-// owners sums the AI lines up by who wrote them, in the order of their first.
-func (r *commitRows) owners() []ownerLines {
+// sumOwners sums the AI lines up by who wrote them, in the order of their first.
+func (r *commitRows) sumOwners() []ownerLines {
 	var out []ownerLines
 	at := map[lineOwner]int{}
 	for i := range r.files {
@@ -304,7 +248,7 @@ func (r *commitRows) owners() []ownerLines {
 			if run.Class != notes.ClassAI {
 				continue
 			}
-			owner := r.c.owners[run.ReceiptID]
+			owner := r.owners[run.ReceiptID]
 			if run.Confidence == lines.Trailer {
 				owner = lineOwner{provider: run.Author}
 			}
@@ -314,7 +258,7 @@ func (r *commitRows) owners() []ownerLines {
 				at[owner] = n
 				out = append(out, ownerLines{lineOwner: owner})
 			}
-			size := lines.Count([]notes.LineRange{run.LineRange})
+			size := int64(run.Last) - int64(run.First) + 1
 			out[n].ai += size
 			if run.Confidence == lines.Trailer {
 				out[n].trailer += size
@@ -324,23 +268,22 @@ func (r *commitRows) owners() []ownerLines {
 	return out
 }
 
-// digest is equal for two readings of a commit exactly when all their rows are.
-func (r *commitRows) digest() []byte {
-	sum := sha256.New()
-	for _, rows := range [][][]any{{r.commit(true)}, r.fileRows(), r.runRows(), r.ownerRows(true)} {
-		hashRows(sum, rows)
-	}
-	return sum.Sum(nil)
+func (r *commitRows) row(values ...any) []any {
+	return append(r.key[:len(r.key):len(r.key)], values...)
 }
 
-func hashRows(sum hash.Hash, rows [][]any) {
-	for _, row := range rows {
-		// Behind the key.
-		for _, v := range row[3:] {
-			hashValue(sum, v)
+// sum is equal for two readings of a commit exactly when all their rows are.
+func (r *commitRows) sum() []byte {
+	sum := sha256.New()
+	for _, t := range lineTables {
+		for row := range t.rows(r) {
+			for _, v := range row[len(r.key):] {
+				hashValue(sum, v)
+			}
 		}
+		hashText(sum, t.name)
 	}
-	hashText(sum, "end")
+	return sum.Sum(nil)
 }
 
 func hashValue(sum hash.Hash, v any) {
@@ -359,28 +302,113 @@ func hashValue(sum hash.Hash, v any) {
 	}
 }
 
-func (tx *Tx) writeLineRows(ctx context.Context, r *lineRows) error {
-	if len(r.changed) > 0 {
-		for _, table := range []string{"commit_lines", "commit_owners", "added_files", "added_runs"} {
-			_, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($3)`,
-				r.b.OrgID, r.b.RepoID, r.changed)
-			if err != nil {
-				return translate(err, "clearing %s", table)
+// lineTable is a table that the classes of commits are copied into.
+type lineTable struct {
+	name    string
+	columns string
+	rows    func(*commitRows) iter.Seq[[]any]
+}
+
+var lineTables = []lineTable{
+	{"commit_lines", "on_default, merge, committed_at, day, author_email, added, ai, human, unknown, trailer, excluded, deleted, noted, " +
+		"agent, bot, state, digest", (*commitRows).commitRow},
+	{"commit_owners", "provider, model, on_default, day, author_email, ai, trailer", (*commitRows).ownerRows},
+	{"added_files", "path, old_path, blob, excluded, added, ai, human, unknown, trailer", (*commitRows).fileRows},
+	{"added_runs", "path, first, last, class, source, confidence, receipt_id, author", (*commitRows).runRows},
+}
+
+func (r *commitRows) commitRow() iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		var deleted int64
+		for i := range r.git.Files {
+			deleted += r.git.Files[i].Deleted
+		}
+		n := r.counts
+		yield(r.row(r.onDefault, r.merge, r.committedAt, r.day, r.authorEmail, n.Added, n.AI, n.Human, n.Unknown, n.Trailer,
+			n.Excluded, deleted, r.Noted, r.Agent, r.bot, r.state, r.digest))
+	}
+}
+
+func (r *commitRows) ownerRows() iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for _, o := range r.ownerLines {
+			if !yield(r.row(o.provider, o.model, r.onDefault, r.day, r.authorEmail, o.ai, o.trailer)) {
+				return
 			}
 		}
 	}
-	for _, t := range []stageTable{
-		{"commit_lines", commitLineColumns, r.commits}, {"commit_owners", commitOwnerColumns, r.owners},
-		{"added_files", addedFileColumns, r.files}, {"added_runs", addedRunColumns, r.runs},
-	} {
-		if len(t.rows) == 0 {
-			continue
+}
+
+func (r *commitRows) fileRows() iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for i := range r.files {
+			f := &r.files[i]
+			if f.Excluded == reasonLongPath {
+				continue
+			}
+			old := f.File.OldPath
+			if len(old) > MaxLinePath {
+				old = ""
+			}
+			n := f.Counts
+			if !yield(r.row([]byte(f.File.Path), []byte(old), string(f.File.Blob), string(f.Excluded), n.Added+n.Excluded, n.AI,
+				n.Human, n.Unknown, n.Trailer)) {
+				return
+			}
 		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromRows(t.rows)); err != nil {
-			return translate(err, "copying into %s", t.name)
+	}
+}
+
+func (r *commitRows) runRows() iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for i := range r.files {
+			path := []byte(r.files[i].File.Path)
+			for _, run := range r.files[i].Runs {
+				if run.Class != lines.ClassUnknown && !yield(r.row(path, int32(run.First), int32(run.Last), string(run.Class),
+					string(run.Source), string(run.Confidence), run.ReceiptID, clean(run.Author))) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (tx *Tx) writeLineRows(ctx context.Context, r *lineRows) error {
+	for _, t := range lineTables {
+		if len(r.gone) > 0 {
+			_, err := tx.Exec(ctx, `DELETE FROM `+t.name+` WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($3)`,
+				r.b.OrgID, r.b.RepoID, r.gone)
+			if err != nil {
+				return translate(err, "clearing %s", t.name)
+			}
+		}
+		if err := tx.copyLineRows(ctx, t, r.commits); err != nil {
+			return err
 		}
 	}
 	return tx.writeLineFindings(ctx, r)
+}
+
+func (tx *Tx) copyLineRows(ctx context.Context, t lineTable, commits []*commitRows) error {
+	if len(commits) == 0 {
+		return nil
+	}
+	next, stop := iter.Pull(func(yield func([]any) bool) {
+		for _, c := range commits {
+			for row := range t.rows(c) {
+				if !yield(row) {
+					return
+				}
+			}
+		}
+	})
+	defer stop()
+	columns := append([]string{"org_id", "repo_id", "commit"}, strings.Split(t.columns, ", ")...)
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{t.name}, columns, pgx.CopyFromFunc(func() ([]any, error) {
+		row, _ := next()
+		return row, nil
+	}))
+	return translate(err, "copying into %s", t.name)
 }
 
 // writeLineFindings replaces the findings about the lines of the commits that

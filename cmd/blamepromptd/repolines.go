@@ -28,12 +28,18 @@ func classifyHere(ctx context.Context, s *session, repo store.Repo, bar *progres
 
 const classifying = "classifying lines"
 
-// linesStep is the pause between two looks at what a daemon classifies.
-const linesStep = 500 * time.Millisecond
+const (
+	// linesStep is the pause between two looks at what a daemon classifies.
+	linesStep = 500 * time.Millisecond
+	// linesPatience is how long the daemon may do nothing before nobody waits.
+	linesPatience = time.Minute
+)
 
-// watchLines waits until the daemon has classified the lines of a repository.
+// watchLines waits until the daemon has classified the lines of a repository, or
+// gets nowhere: its log says why then.
 func watchLines(ctx context.Context, s *session, repo store.Repo, bar *progress) error {
-	for {
+	before, moved := [2]int{}, time.Now()
+	for time.Since(moved) < linesPatience {
 		state, err := s.db.LineState(ctx, repo.OrgID, repo.ID)
 		if err != nil || state.Done() || state.Tip == "" {
 			return err
@@ -43,6 +49,9 @@ func watchLines(ctx context.Context, s *session, repo store.Repo, bar *progress)
 			return err
 		}
 		bar.show(classifying, done, done+waiting)
+		if now := [2]int{done, waiting}; now != before {
+			before, moved = now, time.Now()
+		}
 		alive, err := daemonAlive(s.cfg)
 		if err != nil {
 			return err
@@ -56,6 +65,7 @@ func watchLines(ctx context.Context, s *session, repo store.Repo, bar *progress)
 		case <-time.After(linesStep):
 		}
 	}
+	return nil
 }
 
 // linesShown is what is known of the added lines of a repository.

@@ -10,7 +10,8 @@
 // demanded any more; it depends on the history and the evidence alone and not on
 // the order in which they came. Only what changed is classified again. A run may
 // be cut short anywhere and goes on where it was; several may run at once. What
-// git cannot read is a finding of that commit and stops no other. Memory is bounded by a few batches of commits.
+// git cannot read is a finding of that commit and stops no other. Memory is bounded
+// by a few batches of commits.
 package added
 
 import (
@@ -143,6 +144,9 @@ func (r *run) keep(ctx context.Context) (err error) {
 	if r.git, err = m.Repo(); err != nil {
 		return err
 	}
+	if err := r.checkTip(ctx); err != nil {
+		return err
+	}
 	if r.border, err = readBorder(r.git); err != nil {
 		return err
 	}
@@ -158,6 +162,20 @@ func (r *run) keep(ctx context.Context) (err error) {
 		return err
 	}
 	return r.keeper.cfg.DB.LinesDone(ctx, r.state.OrgID, r.state.RepoID)
+}
+
+// errTip: the copy of this daemon is older than what is stored, or was removed.
+var errTip = errors.New("the mirror has not got the tip of the default branch; the next fetch brings it")
+
+func (r *run) checkTip(ctx context.Context) error {
+	if r.state.Tip == "" {
+		return nil
+	}
+	has, err := r.git.HasCommit(ctx, gitcmd.OID(r.state.Tip))
+	if err == nil && !has {
+		err = errTip
+	}
+	return err
 }
 
 // makePlan notes where the branch is now and what is to be classified for it.
