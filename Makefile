@@ -57,7 +57,7 @@ bench-push: deps ## measure what a push costs: with the hook, to the gateway, by
 	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkPushers -benchtime 1x -timeout 60m ./hooks/gateway
 
 bench-lines: deps ## measure whose lines were added, and where live lines come from, beside git alone
-	$(WITH_POSTGRES) go test -run '^$$$$' -bench 'BenchmarkDiff|BenchmarkLive|BenchmarkKeep' -benchtime 5x -timeout 60m ./notes/lines/...
+	$(WITH_POSTGRES) go test -run '^$$' -bench 'BenchmarkDiff|BenchmarkLive|BenchmarkKeep' -benchtime 5x -timeout 60m ./notes/lines/...
 
 bench-cli: deps ## measure a check of 10 commits, from start to exit
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/blameprompt-enterprise
