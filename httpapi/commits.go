@@ -18,6 +18,9 @@ func (s *server) GetCommit(ctx context.Context, in GetCommitRequestObject) (GetC
 	if err != nil {
 		return nil, err
 	}
+	if err := s.cfg.DB.PromptsListed(ctx, principal(ctx), store.WithText(notes.Receipts)); err != nil {
+		return nil, err
+	}
 	out := GetCommit200JSONResponse{Repo: repo.Name, Commit: sha, Metadata: metadataOf(notes.Commit), Lines: linesOf(notes.Lines),
 		Versions: each(notes.Versions, versionOf), Findings: each(notes.Findings, findingOf),
 		Receipts: each(notes.Receipts, func(r store.Receipt) Receipt { return receiptOf(&r) })}

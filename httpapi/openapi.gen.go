@@ -754,6 +754,27 @@ func (e GetLiveParamsBy) Valid() bool {
 	}
 }
 
+// Defines values for UpdateOrgJSONBodyPrompts.
+const (
+	Dropped UpdateOrgJSONBodyPrompts = "dropped"
+	Hashed  UpdateOrgJSONBodyPrompts = "hashed"
+	Stored  UpdateOrgJSONBodyPrompts = "stored"
+)
+
+// Valid indicates whether the value is a known member of the UpdateOrgJSONBodyPrompts enum.
+func (e UpdateOrgJSONBodyPrompts) Valid() bool {
+	switch e {
+	case Dropped:
+		return true
+	case Hashed:
+		return true
+	case Stored:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListReceiptsParamsSource.
 const (
 	ListReceiptsParamsSourceApi         ListReceiptsParamsSource = "api"
@@ -1745,7 +1766,10 @@ type Org struct {
 	Id        openapi_types.UUID `json:"id"`
 
 	// Name Given once and for ever.
-	Name               string `json:"name"`
+	Name string `json:"name"`
+
+	// Prompts What is kept of the text of prompts: stored, hashed or dropped.
+	Prompts            string `json:"prompts"`
 	StoreConversations bool   `json:"store_conversations"`
 	TimeZone           string `json:"time_zone"`
 	Title              string `json:"title"`
@@ -1785,6 +1809,11 @@ type PersonAddress struct {
 
 	// Source What leads from it to the person: `rule` or `mailmap`.
 	Source string `json:"source"`
+}
+
+// PersonNamed defines model for PersonNamed.
+type PersonNamed struct {
+	Email string `json:"email"`
 }
 
 // Policy defines model for Policy.
@@ -2416,6 +2445,14 @@ type RepoSums struct {
 	Cost     Decimal `json:"cost"`
 	Receipts int64   `json:"receipts"`
 	Repo     string  `json:"repo"`
+}
+
+// Retention defines model for Retention.
+type Retention struct {
+	Class string `json:"class"`
+
+	// Days Null is for ever.
+	Days *int `json:"days"`
 }
 
 // Review defines model for Review.
@@ -3061,6 +3098,9 @@ type GetLiveParamsBy string
 
 // UpdateOrgJSONBody defines parameters for UpdateOrg.
 type UpdateOrgJSONBody struct {
+	// Prompts What is kept of the text of prompts and answers. Stored receipts are brought in line within minutes.
+	Prompts *UpdateOrgJSONBodyPrompts `json:"prompts,omitempty"`
+
 	// StoreConversations Whether conversations in receipts that arrive from now on are stored.
 	StoreConversations *bool `json:"store_conversations,omitempty"`
 
@@ -3071,6 +3111,9 @@ type UpdateOrgJSONBody struct {
 	// Title What people read in place of the name; empty for the name.
 	Title *string `json:"title,omitempty"`
 }
+
+// UpdateOrgJSONBodyPrompts defines parameters for UpdateOrg.
+type UpdateOrgJSONBodyPrompts string
 
 // ListPoliciesParams defines parameters for ListPolicies.
 type ListPoliciesParams struct {
@@ -3236,6 +3279,14 @@ type GetLiveFileParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// SetRetentionJSONBody defines parameters for SetRetention.
+type SetRetentionJSONBody struct {
+	Class string `json:"class"`
+
+	// Days Null is for ever.
+	Days *int `json:"days"`
 }
 
 // ListReviewsParams defines parameters for ListReviews.
@@ -3441,6 +3492,12 @@ type CreateKeyJSONRequestBody CreateKeyJSONBody
 // UpdateOrgJSONRequestBody defines body for UpdateOrg for application/json ContentType.
 type UpdateOrgJSONRequestBody UpdateOrgJSONBody
 
+// ErasePersonJSONRequestBody defines body for ErasePerson for application/json ContentType.
+type ErasePersonJSONRequestBody = PersonNamed
+
+// ExportPersonJSONRequestBody defines body for ExportPerson for application/json ContentType.
+type ExportPersonJSONRequestBody = PersonNamed
+
 // CreatePolicyJSONRequestBody defines body for CreatePolicy for application/json ContentType.
 type CreatePolicyJSONRequestBody = PolicyDocument
 
@@ -3464,6 +3521,9 @@ type AddRepoJSONRequestBody = NewRepo
 
 // UpdateRepoJSONRequestBody defines body for UpdateRepo for application/json ContentType.
 type UpdateRepoJSONRequestBody = RepoSettings
+
+// SetRetentionJSONRequestBody defines body for SetRetention for application/json ContentType.
+type SetRetentionJSONRequestBody SetRetentionJSONBody
 
 // CreateReviewJSONRequestBody defines body for CreateReview for application/json ContentType.
 type CreateReviewJSONRequestBody = NewReview
@@ -3688,6 +3748,12 @@ type ServerInterface interface {
 	// UpdateOrg Change the organisation's settings
 	// (PATCH /api/v1/org)
 	UpdateOrg(w http.ResponseWriter, r *http.Request)
+	// ErasePerson Take a person out of everything that is kept; it cannot be undone
+	// (POST /api/v1/people/erase)
+	ErasePerson(w http.ResponseWriter, r *http.Request)
+	// ExportPerson What is kept of a person
+	// (POST /api/v1/people/export)
+	ExportPerson(w http.ResponseWriter, r *http.Request)
 	// ListPolicies Policies by name
 	// (GET /api/v1/policies)
 	ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams)
@@ -3781,6 +3847,12 @@ type ServerInterface interface {
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
+	// ListRetention How long what is kept
+	// (GET /api/v1/retention)
+	ListRetention(w http.ResponseWriter, r *http.Request)
+	// SetRetention Set how long a class of data is kept
+	// (PUT /api/v1/retention)
+	SetRetention(w http.ResponseWriter, r *http.Request)
 	// ListReviews Reviews, newest first
 	// (GET /api/v1/reviews)
 	ListReviews(w http.ResponseWriter, r *http.Request, params ListReviewsParams)
@@ -5614,6 +5686,34 @@ func (siw *ServerInterfaceWrapper) UpdateOrg(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// ErasePerson operation middleware
+func (siw *ServerInterfaceWrapper) ErasePerson(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ErasePerson(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExportPerson operation middleware
+func (siw *ServerInterfaceWrapper) ExportPerson(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExportPerson(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListPolicies operation middleware
 func (siw *ServerInterfaceWrapper) ListPolicies(w http.ResponseWriter, r *http.Request) {
 
@@ -6848,6 +6948,34 @@ func (siw *ServerInterfaceWrapper) SyncRepo(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SyncRepo(w, r, repo)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRetention operation middleware
+func (siw *ServerInterfaceWrapper) ListRetention(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRetention(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetRetention operation middleware
+func (siw *ServerInterfaceWrapper) SetRetention(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetRetention(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8271,6 +8399,14 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/grants", wrapper.ListGrants).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/grants", wrapper.SetGrant).Methods(http.MethodPut)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/retention", wrapper.ListRetention).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/retention", wrapper.SetRetention).Methods(http.MethodPut)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/people/export", wrapper.ExportPerson).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/people/erase", wrapper.ErasePerson).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/audit", wrapper.ListAudit).Methods(http.MethodGet)
 
@@ -10106,6 +10242,102 @@ func (response UpdateOrgdefaultApplicationProblemPlusJSONResponse) VisitUpdateOr
 	return err
 }
 
+type ErasePersonRequestObject struct {
+	Body *ErasePersonJSONRequestBody
+}
+
+type ErasePersonResponseObject interface {
+	VisitErasePersonResponse(w http.ResponseWriter) error
+}
+
+type ErasePerson200JSONResponse struct {
+	// Act The number of the act.
+	Act int64     `json:"act"`
+	At  time.Time `json:"at"`
+
+	// Pseudonym What stands in the place of the address from now on.
+	Pseudonym string `json:"pseudonym"`
+
+	// Rows Changed rows by table.
+	Rows map[string]int64 `json:"rows"`
+}
+
+func (response ErasePerson200JSONResponse) VisitErasePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ErasePersondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ErasePersondefaultApplicationProblemPlusJSONResponse) VisitErasePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPersonRequestObject struct {
+	Body *ExportPersonJSONRequestBody
+}
+
+type ExportPersonResponseObject interface {
+	VisitExportPersonResponse(w http.ResponseWriter) error
+}
+
+type ExportPerson200JSONResponse struct {
+	Items []struct {
+		Row   json.RawMessage `json:"row"`
+		Table string          `json:"table"`
+	} `json:"items"`
+
+	// More There are rows that are not shown.
+	More bool `json:"more"`
+}
+
+func (response ExportPerson200JSONResponse) VisitExportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportPersondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportPersondefaultApplicationProblemPlusJSONResponse) VisitExportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPoliciesRequestObject struct {
 	Params ListPoliciesParams
 }
@@ -11339,6 +11571,79 @@ type SyncRepodefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SyncRepodefaultApplicationProblemPlusJSONResponse) VisitSyncRepoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRetentionRequestObject struct {
+}
+
+type ListRetentionResponseObject interface {
+	VisitListRetentionResponse(w http.ResponseWriter) error
+}
+
+type ListRetention200JSONResponse struct {
+	Items []Retention `json:"items"`
+}
+
+func (response ListRetention200JSONResponse) VisitListRetentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRetentiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRetentiondefaultApplicationProblemPlusJSONResponse) VisitListRetentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetRetentionRequestObject struct {
+	Body *SetRetentionJSONRequestBody
+}
+
+type SetRetentionResponseObject interface {
+	VisitSetRetentionResponse(w http.ResponseWriter) error
+}
+
+type SetRetention204Response struct {
+}
+
+func (response SetRetention204Response) VisitSetRetentionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SetRetentiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetRetentiondefaultApplicationProblemPlusJSONResponse) VisitSetRetentionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12876,6 +13181,12 @@ type StrictServerInterface interface {
 	// UpdateOrg Change the organisation's settings
 	// (PATCH /api/v1/org)
 	UpdateOrg(ctx context.Context, request UpdateOrgRequestObject) (UpdateOrgResponseObject, error)
+	// ErasePerson Take a person out of everything that is kept; it cannot be undone
+	// (POST /api/v1/people/erase)
+	ErasePerson(ctx context.Context, request ErasePersonRequestObject) (ErasePersonResponseObject, error)
+	// ExportPerson What is kept of a person
+	// (POST /api/v1/people/export)
+	ExportPerson(ctx context.Context, request ExportPersonRequestObject) (ExportPersonResponseObject, error)
 	// ListPolicies Policies by name
 	// (GET /api/v1/policies)
 	ListPolicies(ctx context.Context, request ListPoliciesRequestObject) (ListPoliciesResponseObject, error)
@@ -12969,6 +13280,12 @@ type StrictServerInterface interface {
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(ctx context.Context, request SyncRepoRequestObject) (SyncRepoResponseObject, error)
+	// ListRetention How long what is kept
+	// (GET /api/v1/retention)
+	ListRetention(ctx context.Context, request ListRetentionRequestObject) (ListRetentionResponseObject, error)
+	// SetRetention Set how long a class of data is kept
+	// (PUT /api/v1/retention)
+	SetRetention(ctx context.Context, request SetRetentionRequestObject) (SetRetentionResponseObject, error)
 	// ListReviews Reviews, newest first
 	// (GET /api/v1/reviews)
 	ListReviews(ctx context.Context, request ListReviewsRequestObject) (ListReviewsResponseObject, error)
@@ -14297,6 +14614,68 @@ func (sh *strictHandler) UpdateOrg(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ErasePerson operation middleware
+func (sh *strictHandler) ErasePerson(w http.ResponseWriter, r *http.Request) {
+	var request ErasePersonRequestObject
+
+	var body ErasePersonJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ErasePerson(ctx, request.(ErasePersonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ErasePerson")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ErasePersonResponseObject); ok {
+		if err := validResponse.VisitErasePersonResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportPerson operation middleware
+func (sh *strictHandler) ExportPerson(w http.ResponseWriter, r *http.Request) {
+	var request ExportPersonRequestObject
+
+	var body ExportPersonJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportPerson(ctx, request.(ExportPersonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportPerson")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExportPersonResponseObject); ok {
+		if err := validResponse.VisitExportPersonResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListPolicies operation middleware
 func (sh *strictHandler) ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams) {
 	var request ListPoliciesRequestObject
@@ -15149,6 +15528,61 @@ func (sh *strictHandler) SyncRepo(w http.ResponseWriter, r *http.Request, repo R
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SyncRepoResponseObject); ok {
 		if err := validResponse.VisitSyncRepoResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRetention operation middleware
+func (sh *strictHandler) ListRetention(w http.ResponseWriter, r *http.Request) {
+	var request ListRetentionRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRetention(ctx, request.(ListRetentionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRetention")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRetentionResponseObject); ok {
+		if err := validResponse.VisitListRetentionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetRetention operation middleware
+func (sh *strictHandler) SetRetention(w http.ResponseWriter, r *http.Request) {
+	var request SetRetentionRequestObject
+
+	var body SetRetentionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetRetention(ctx, request.(SetRetentionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetRetention")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetRetentionResponseObject); ok {
+		if err := validResponse.VisitSetRetentionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

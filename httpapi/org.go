@@ -19,13 +19,18 @@ func (s *server) GetOrg(ctx context.Context, _ GetOrgRequestObject) (GetOrgRespo
 
 // UpdateOrg implements the operation.
 func (s *server) UpdateOrg(ctx context.Context, in UpdateOrgRequestObject) (UpdateOrgResponseObject, error) {
-	row, err := s.cfg.DB.UpdateOrg(ctx, principal(ctx), store.OrgChange{Title: in.Body.Title, TimeZone: in.Body.TimeZone,
-		StoreConversations: in.Body.StoreConversations})
+	change := store.OrgChange{Title: in.Body.Title, TimeZone: in.Body.TimeZone, StoreConversations: in.Body.StoreConversations}
+	if in.Body.Prompts != nil {
+		prompts := store.Prompts(*in.Body.Prompts)
+		change.Prompts = &prompts
+	}
+	row, err := s.cfg.DB.UpdateOrg(ctx, principal(ctx), change)
 	return UpdateOrg200JSONResponse(orgOf(row)), err
 }
 
 func orgOf(o store.Org) Org {
-	return Org{Id: o.ID, Name: o.Name, Title: o.Title, TimeZone: o.TimeZone, StoreConversations: o.StoreConversations, CreatedAt: o.CreatedAt}
+	return Org{Id: o.ID, Name: o.Name, Title: o.Title, TimeZone: o.TimeZone, StoreConversations: o.StoreConversations,
+		Prompts: string(o.Prompts), CreatedAt: o.CreatedAt}
 }
 
 // ListKeys implements the operation.

@@ -49,6 +49,7 @@ var needs = map[string]need{
 	"listIdentities": reading, "listIdentityRules": reading, "joinIdentities": admin, "splitIdentity": admin, "resetIdentity": admin,
 	"listPrices": reading, "listPricePeriods": reading, "setPrices": admin, "removePrice": admin, "removePriceAlias": admin,
 	"listAudit": admin, "getAuditHead": admin,
+	"listRetention": admin, "setRetention": admin, "exportPerson": admin, "erasePerson": admin,
 	"listTeams": reading, "getTeam": reading, "createTeam": admin, "removeTeam": admin,
 	"updateTeam": managingTeam, "setTeamMember": managingTeam, "removeTeamMember": managingTeam,
 	"listUsers": reading, "getUser": reading, "createUser": admin, "updateUser": admin, "disableUser": admin,

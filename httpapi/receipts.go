@@ -50,6 +50,9 @@ func (s *server) ListReceipts(ctx context.Context, in ListReceiptsRequestObject)
 		rows = rows[:limit]
 		page.NextCursor = makeCursor(seal, rows[limit-1].Position())
 	}
+	if err := s.cfg.DB.PromptsListed(ctx, principal(ctx), store.WithText(rows)); err != nil {
+		return nil, err
+	}
 	for i := range rows {
 		page.Items = append(page.Items, receiptOf(&rows[i]))
 	}
@@ -138,6 +141,9 @@ func (s *server) teamNamed(ctx context.Context, org uuid.UUID, name string) ([]s
 func (s *server) GetReceipt(ctx context.Context, in GetReceiptRequestObject) (GetReceiptResponseObject, error) {
 	d, err := s.cfg.DB.ReceiptDetail(ctx, principal(ctx).Org, in.Id)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.DB.PromptRead(ctx, principal(ctx), d.ID); err != nil {
 		return nil, err
 	}
 	document := struct {

@@ -23,12 +23,17 @@ func (s *server) receiptsCSV(ctx context.Context, org uuid.UUID, f store.Receipt
 	if bad != nil {
 		return nil, respond.Invalid(bad...)
 	}
-	rows := export.Receipts{Next: func(last store.ReceiptPosition) ([]store.Receipt, error) {
-		return s.cfg.DB.Receipts(ctx, org, f, order, &last, export.PageSize)
-	}}
+	read := func(after *store.ReceiptPosition) ([]store.Receipt, error) {
+		page, err := s.cfg.DB.Receipts(ctx, org, f, order, after, export.PageSize)
+		if err != nil {
+			return nil, err
+		}
+		return page, s.cfg.DB.PromptsListed(ctx, principal(ctx), store.WithText(page))
+	}
+	rows := export.Receipts{Next: func(last store.ReceiptPosition) ([]store.Receipt, error) { return read(&last) }}
 	// The first page is read before the first byte is sent, so that a failure can still be told.
 	var err error
-	if rows.First, err = s.cfg.DB.Receipts(ctx, org, f, order, nil, export.PageSize); err != nil {
+	if rows.First, err = read(nil); err != nil {
 		return nil, err
 	}
 	return answerFunc(func(w http.ResponseWriter) error {

@@ -90,3 +90,44 @@ CREATE TRIGGER audit_log_guard BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE F
 CREATE TRIGGER audit_log_append_only BEFORE DELETE OR TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER audit_links_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_links
     FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- Who was erased, as hashes with a key that is not in the database: what is read
+-- later of them is stored under the pseudonym.
+CREATE TABLE erasures (
+    org_id    uuid        NOT NULL,
+    person    bytea       NOT NULL,
+    pseudonym text        NOT NULL,
+    -- The act.
+    act       bigint      NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (org_id, person)
+);
+
+ALTER TABLE orgs
+    -- Rises with every erasure and every change of what is kept, so that what
+    -- was read before is not written behind it.
+    ADD COLUMN privacy_revision bigint NOT NULL DEFAULT 0,
+    -- What is kept of the text of prompts, and what stored rows are in line with.
+    ADD COLUMN prompts text NOT NULL DEFAULT 'stored' CHECK (prompts IN ('stored', 'hashed', 'dropped')),
+    ADD COLUMN prompts_applied text NOT NULL DEFAULT 'stored';
+
+-- How long classes of data are kept; a class without a row is kept as the
+-- program's defaults say.
+CREATE TABLE retention (
+    org_id uuid    NOT NULL,
+    class  text    NOT NULL,
+    -- NULL is for ever.
+    days   integer CHECK (days > 0),
+    PRIMARY KEY (org_id, class)
+);
+
+-- Who was shown the text of prompts in lists, by hour; it becomes acts when the
+-- hour is over, so that lists do not flood the audit log.
+CREATE TABLE prompt_reads (
+    org_id    uuid        NOT NULL,
+    principal text        NOT NULL,
+    hour      timestamptz NOT NULL,
+    requests  bigint      NOT NULL,
+    receipts  bigint      NOT NULL,
+    PRIMARY KEY (org_id, principal, hour)
+);

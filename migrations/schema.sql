@@ -1038,6 +1038,14 @@ CREATE TABLE public.decisions (
     CONSTRAINT decisions_state_check CHECK ((state = ANY (ARRAY['final'::text, 'pending'::text, 'held'::text, 'released'::text, 'withdrawn'::text])))
 );
 
+CREATE TABLE public.erasures (
+    org_id uuid NOT NULL,
+    person bytea NOT NULL,
+    pseudonym text NOT NULL,
+    act bigint NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.findings (
     org_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1405,7 +1413,11 @@ CREATE TABLE public.orgs (
     policy_revision bigint DEFAULT 0 NOT NULL,
     price_revision bigint DEFAULT 0 NOT NULL,
     title text DEFAULT ''::text NOT NULL,
-    CONSTRAINT orgs_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text))
+    privacy_revision bigint DEFAULT 0 NOT NULL,
+    prompts text DEFAULT 'stored'::text NOT NULL,
+    prompts_applied text DEFAULT 'stored'::text NOT NULL,
+    CONSTRAINT orgs_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
+    CONSTRAINT orgs_prompts_check CHECK ((prompts = ANY (ARRAY['stored'::text, 'hashed'::text, 'dropped'::text])))
 );
 
 CREATE TABLE public.passwords (
@@ -1521,6 +1533,14 @@ CREATE TABLE public.prices (
     cache_read_rate bigint,
     cache_creation_rate bigint,
     source text NOT NULL
+);
+
+CREATE TABLE public.prompt_reads (
+    org_id uuid NOT NULL,
+    principal text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    requests bigint NOT NULL,
+    receipts bigint NOT NULL
 );
 
 CREATE TABLE public.prompt_sessions (
@@ -1766,6 +1786,13 @@ CREATE TABLE public.repos (
     CONSTRAINT repos_receipt_mode_check CHECK ((receipt_mode = ANY (ARRAY['deferred'::text, 'wait'::text, 'same-push'::text])))
 );
 
+CREATE TABLE public.retention (
+    org_id uuid NOT NULL,
+    class text NOT NULL,
+    days integer,
+    CONSTRAINT retention_days_check CHECK ((days > 0))
+);
+
 CREATE TABLE public.reviews (
     org_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1976,6 +2003,9 @@ ALTER TABLE ONLY public.decision_inputs
 ALTER TABLE ONLY public.decisions
     ADD CONSTRAINT decisions_pkey PRIMARY KEY (org_id, id);
 
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (org_id, person);
+
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_pkey PRIMARY KEY (org_id, id);
 
@@ -2090,6 +2120,9 @@ ALTER TABLE ONLY public.price_periods
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (org_id, id);
 
+ALTER TABLE ONLY public.prompt_reads
+    ADD CONSTRAINT prompt_reads_pkey PRIMARY KEY (org_id, principal, hour);
+
 ALTER TABLE ONLY public.prompt_sessions
     ADD CONSTRAINT prompt_sessions_pkey PRIMARY KEY (org_id, id);
 
@@ -2131,6 +2164,9 @@ ALTER TABLE ONLY public.repos
 
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (org_id, class);
 
 ALTER TABLE ONLY public.reviews
     ADD CONSTRAINT reviews_pkey PRIMARY KEY (org_id, id);

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/blameprompt/enterprise/notes/secrets"
 )
 
 // NewCommit is what a commit of a branch says about itself.
@@ -71,12 +73,19 @@ func (db *DB) TakeBranches(ctx context.Context, org, repo uuid.UUID, tips map[st
 }
 
 func (tx *Tx) stageCommits(ctx context.Context, org, repo uuid.UUID, batch []NewCommit) error {
+	erased, err := erasedPeople(ctx, tx, tx.sealer, org)
+	if err != nil {
+		return err
+	}
 	rows := make([][]any, len(batch))
 	for i, c := range batch {
-		rows[i] = []any{org, repo, c.Commit, c.Parents, clean(c.AuthorName), clean(c.AuthorEmail), c.AuthoredAt,
-			clean(c.CommitterName), clean(c.CommitterEmail), c.CommittedAt, clean(c.Subject), nullJSON(c.Agents), c.Bot, cleanAll(c.CoAuthors)}
+		author, authorEmail := erased.person(clean(c.AuthorName), clean(c.AuthorEmail))
+		committer, committerEmail := erased.person(clean(c.CommitterName), clean(c.CommitterEmail))
+		subject, _ := secrets.Default().Mask(erased.text(clean(c.Subject)))
+		rows[i] = []any{org, repo, c.Commit, c.Parents, author, authorEmail, c.AuthoredAt, committer, committerEmail, c.CommittedAt,
+			subject, nullJSON(c.Agents), c.Bot, erased.texts(cleanAll(c.CoAuthors))}
 	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "stage_commits"}, []string{"org_id", "repo_id", "commit", "parents",
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "stage_commits"}, []string{"org_id", "repo_id", "commit", "parents",
 		"author_name", "author_email", "authored_at", "committer_name", "committer_email", "committed_at", "subject",
 		"agents", "bot", "co_authors"}, pgx.CopyFromRows(rows))
 	return translate(err, "copying commits")

@@ -200,3 +200,9 @@ func (tx *Tx) ReadLines(ctx context.Context, b LineBatch) error {
 	}
 	return tx.lineEvidence(ctx, &b, b.Commits, func(*lineCommit) error { return nil })
 }
+
+// DataClass is what a column, as table.column, may hold of people; "" for one that is not listed.
+func DataClass(column string) string { return string(personal[column].class) }
+
+// RecordListed is DB.RecordPromptsListed at another time.
+func RecordListed(ctx context.Context, db *DB, now time.Time) error { return db.recordListed(ctx, now) }

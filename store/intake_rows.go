@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/blameprompt/enterprise/notes"
+	"github.com/blameprompt/enterprise/notes/secrets"
 )
 
 // Rows are the rows that a source brings, ready to be staged. They share no
@@ -45,8 +45,8 @@ func NewRows(src Source, batches ...Batch) *Rows {
 func (s *Rows) add(b Batch) {
 	for _, v := range b.Versions {
 		s.Versions++
-		s.versions = append(s.versions, []any{v.Commit, v.NotesCommit, nullText(v.Blob), clean(v.AuthorName),
-			clean(v.AuthorEmail), v.AuthoredAt, v.CommittedAt})
+		name, email := s.src.Org.erased.person(clean(v.AuthorName), clean(v.AuthorEmail))
+		s.versions = append(s.versions, []any{v.Commit, v.NotesCommit, nullText(v.Blob), name, email, v.AuthoredAt, v.CommittedAt})
 	}
 	for _, p := range b.Tip {
 		s.tip = append(s.tip, []any{p.Commit, nullText(p.Blob), p.Depth})
@@ -103,35 +103,34 @@ func (s *Rows) AddBody(b *Body) {
 	}
 	for i, a := range n.Attestations {
 		lines, count := multirange(a.Lines)
-		s.attestations = append(s.attestations, []any{b.Commit, b.Blob, i, a.Path, a.Key, string(a.Class), a.ReceiptID,
-			a.Author, lines, count})
+		k := keeper{rows: s, at: b.Pair}
+		s.attestations = append(s.attestations, []any{b.Commit, b.Blob, i, k.text("attested path", a.Path), k.text("attestation key", a.Key),
+			string(a.Class), a.ReceiptID, s.src.Org.erased.text(k.text("attestation author", a.Author)), lines, count})
 	}
 	for _, f := range n.Findings {
 		s.AddFault(Fault{b.Pair, f})
 	}
 }
 
-func (s *Rows) addReceipt(at Pair, r *notes.Receipt, files []notes.FileChange) {
-	sum := contentHash(r, files)
-	s.links = append(s.links, []any{r.ID, at.Commit, at.Blob, r.Index, sum})
+func (s *Rows) addReceipt(at Pair, as *notes.Receipt, files []notes.FileChange) {
+	sum := contentHash(as, files)
+	prompt := PromptID(as.Provider, as.SessionID, as.PromptNumber, as.ID)
+	s.links = append(s.links, []any{as.ID, at.Commit, at.Blob, as.Index, sum})
+	r := keeper{rows: s, at: at, receipt: as.ID}.keep(as, files)
 	first := notes.FileChange{}
-	if len(files) > 0 {
-		first = files[0]
-	}
-	var conversation any
-	if s.src.Org.StoreConversations && r.Conversation != nil {
-		conversation = bytes.Clone(r.Conversation)
+	if len(r.files) > 0 {
+		first = r.files[0]
 	}
 	// The order of contentColumns.
 	s.receipts = append(s.receipts, []any{r.ID,
-		r.Provider, r.Model, r.SessionID, r.PromptNumber, PromptID(r.Provider, r.SessionID, r.PromptNumber, r.ID),
+		r.Provider, r.Model, r.SessionID, r.PromptNumber, prompt,
 		r.PromptSummary, r.ResponseSummary, r.PromptHash, r.MessageCount, numeric(r.CostUSD), r.InputTokens, r.OutputTokens, r.CacheReadTokens,
 		r.CacheCreationTokens, r.UserName, r.UserEmail, first.Path, first.LineStart, first.LineEnd, len(files),
-		pathKeys(s.src.Org.ID, files), nullTime(r.SessionStart), nullTime(r.SessionEnd), nullTime(r.PromptSubmittedAt), rawTimestamps(r.RawTimestamps),
+		pathKeys(s.src.Org.ID, r.files), nullTime(r.SessionStart), nullTime(r.SessionEnd), nullTime(r.PromptSubmittedAt), rawTimestamps(r.RawTimestamps),
 		r.SessionDurationSecs, r.PromptDurationSecs, r.AIResponseTimeSecs, r.AcceptedLines, r.OverriddenLines,
-		r.TotalAdditions, r.TotalDeletions, r.ParentReceiptID, nullJSON(r.Detail), conversation, r.ConversationTurns,
-		len(r.Conversation), sum, nullTime(r.Timestamp)})
-	for i, f := range files {
+		r.TotalAdditions, r.TotalDeletions, r.ParentReceiptID, nullJSON(r.Detail), nullJSON(r.conversation), r.ConversationTurns,
+		len(as.Conversation), sum, nullTime(r.Timestamp)})
+	for i, f := range r.files {
 		s.files = append(s.files, []any{r.ID, sum, i, f.Path, f.LineStart, f.LineEnd, f.BlobHash, f.Additions, f.Deletions})
 	}
 }
@@ -144,8 +143,11 @@ func (s *Rows) AddFault(at Fault) {
 	for _, part := range []string{s.src.Repo.ID.String(), s.src.Ref, at.Commit, at.Blob, f.Code, f.ReceiptID, f.Where} {
 		hashText(sum, part)
 	}
+	// What a finding quotes of a note is a client's text.
+	where, _ := secrets.Default().Mask(f.Where)
+	message, _ := secrets.Default().Mask(clean(f.Message))
 	s.findings = append(s.findings, []any{hashID(sum), s.src.Repo.ID, f.Code, string(f.Severity), s.src.Ref, at.Commit,
-		at.Blob, f.ReceiptID, f.Where, clean(f.Message)})
+		at.Blob, f.ReceiptID, where, message})
 }
 
 // attestedFiles gives each receipt of an authorship log the files whose lines

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
@@ -40,6 +41,9 @@ func (in *Intake) Merge(ctx context.Context, opt MergeOptions, reread Reread) er
 	if err := in.tx.lockOrg(ctx, in.src.Org.ID); err != nil {
 		return err
 	}
+	if err := in.checkPrivacy(ctx); err != nil {
+		return err
+	}
 	if err := in.planForSize(ctx); err != nil {
 		return err
 	}
@@ -65,6 +69,17 @@ func (in *Intake) Merge(ctx context.Context, opt MergeOptions, reread Reread) er
 		return err
 	}
 	return in.mergeReceipts(ctx, reread)
+}
+
+// checkPrivacy makes sure that what was staged may be stored: nobody was erased
+// and nothing is to be dropped since the organisation was read.
+func (in *Intake) checkPrivacy(ctx context.Context) error {
+	var revision int64
+	err := in.tx.QueryRow(ctx, `SELECT privacy_revision FROM orgs WHERE id = $1`, in.src.Org.ID).Scan(&revision)
+	if err == nil && revision != in.src.Org.PrivacyRevision {
+		return fmt.Errorf("taking in %s: what is kept has changed: %w", in.src.Ref, ErrMoved)
+	}
+	return translate(err, "reading what is kept of people")
 }
 
 // manyNotes is the number of staged notes from which whole tables are worth

@@ -20,11 +20,18 @@ type Org struct {
 	TimeZone           string
 	StoreConversations bool
 	CreatedAt          time.Time
+	// Prompts says what is kept of the text of prompts.
+	Prompts Prompts
+	// PrivacyRevision rises with every erasure and every change of Prompts.
+	PrivacyRevision int64
+
+	// erased are the people of whom nothing may be stored.
+	erased erased
 }
 
 var orgName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-const orgColumns = `id, name, title, time_zone, store_conversations, created_at`
+const orgColumns = `id, name, title, time_zone, store_conversations, created_at, prompts, privacy_revision`
 
 // CreateOrg adds an organisation. timeZone is an IANA name; empty means UTC.
 func (db *DB) CreateOrg(ctx context.Context, name, timeZone string) (Org, error) {
@@ -70,8 +77,17 @@ func (db *DB) OrgByName(ctx context.Context, name string) (Org, error) {
 
 // OrgByID finds an organisation.
 func (db *DB) OrgByID(ctx context.Context, id uuid.UUID) (Org, error) {
-	return collectOne[Org](ctx, db.pool, "finding organisation "+id.String(),
-		`SELECT `+orgColumns+` FROM orgs WHERE id = $1`, id)
+	return orgOf(ctx, db.pool, db.sealer, id)
+}
+
+// orgOf finds an organisation with what an intake must know of it.
+func orgOf(ctx context.Context, q querier, sealer Sealer, id uuid.UUID) (Org, error) {
+	org, err := collectOne[Org](ctx, q, "finding organisation "+id.String(), `SELECT `+orgColumns+` FROM orgs WHERE id = $1`, id)
+	org.erased.sealer = sealer
+	if err == nil && org.PrivacyRevision > 0 {
+		org.erased, err = erasedPeople(ctx, q, sealer, id)
+	}
+	return org, err
 }
 
 // Orgs lists all organisations by name. It is for the daemon and its command
@@ -85,6 +101,7 @@ type OrgChange struct {
 	Title              *string
 	TimeZone           *string
 	StoreConversations *bool
+	Prompts            *Prompts
 }
 
 // UpdateOrg changes the settings of the principal's organisation. The
@@ -99,8 +116,20 @@ func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChan
 			return Org{}, err
 		}
 	}
+	if p := change.Prompts; p != nil && *p != PromptsStored && *p != PromptsHashed && *p != PromptsDropped {
+		return Org{}, &InvalidError{"prompts", "use stored, hashed or dropped"}
+	}
+	if p := change.Prompts; p != nil && *p == PromptsHashed && db.sealer.names == nil {
+		return Org{}, ErrNoSealKey
+	}
 	var org Org
 	err := db.InTx(ctx, func(tx *Tx) error {
+		// What is being taken in by the old setting is there before the change.
+		if change.Prompts != nil {
+			if err := tx.lockOrg(ctx, by.Org); err != nil {
+				return err
+			}
+		}
 		before, err := collectOne[Org](ctx, tx, "finding the organisation",
 			`SELECT `+orgColumns+` FROM orgs WHERE id = $1 FOR NO KEY UPDATE`, by.Org)
 		if err != nil {
@@ -113,13 +142,14 @@ func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChan
 		}
 		org, err = collectOne[Org](ctx, tx, "changing the organisation", `
 			UPDATE orgs SET title = coalesce($2, title), time_zone = coalesce($3, time_zone),
-				store_conversations = coalesce($4, store_conversations)
-			WHERE id = $1 RETURNING `+orgColumns, by.Org, change.Title, change.TimeZone, change.StoreConversations)
+				store_conversations = coalesce($4, store_conversations), prompts = coalesce($5, prompts),
+				privacy_revision = privacy_revision + ($5 IS NOT NULL AND $5 <> prompts)::int
+			WHERE id = $1 RETURNING `+orgColumns, by.Org, change.Title, change.TimeZone, change.StoreConversations, change.Prompts)
 		if err != nil {
 			return err
 		}
 		return tx.Audit(ctx, by, "org.update", org.Name, map[string]any{
-			"title": org.Title, "time_zone": org.TimeZone, "store_conversations": org.StoreConversations})
+			"title": org.Title, "time_zone": org.TimeZone, "store_conversations": org.StoreConversations, "prompts": org.Prompts})
 	})
 	return org, err
 }

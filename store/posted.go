@@ -57,7 +57,7 @@ func (db *DB) PostNotes(ctx context.Context, by access.Principal, repo string, p
 }
 
 func (tx *Tx) apiSource(ctx context.Context, by access.Principal, name, ref string) (Source, error) {
-	org, err := collectOne[Org](ctx, tx, "finding the organisation", `SELECT `+orgColumns+` FROM orgs WHERE id = $1`, by.Org)
+	org, err := orgOf(ctx, tx, tx.sealer, by.Org)
 	if err != nil {
 		return Source{}, err
 	}
@@ -256,7 +256,7 @@ func (tx *Tx) uploadSource(ctx context.Context, by access.Principal, repo uuid.U
 	if repo == uuid.Nil {
 		return tx.apiSource(ctx, by, unattachedRepo, UploadRef)
 	}
-	org, err := collectOne[Org](ctx, tx, "finding the organisation", `SELECT `+orgColumns+` FROM orgs WHERE id = $1`, by.Org)
+	org, err := orgOf(ctx, tx, tx.sealer, by.Org)
 	if err != nil {
 		return Source{}, err
 	}
@@ -344,7 +344,7 @@ func (tx *Tx) detachUploads(ctx context.Context, org uuid.UUID, uploads []Upload
 func (db *DB) UploadedNotes(ctx context.Context, org uuid.UUID, commits []string) (map[string][]byte, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT DISTINCT ON (commit) commit, content FROM note_uploads
-		WHERE org_id = $1 AND commit = ANY($2) ORDER BY commit, seq DESC`, org, commits)
+		WHERE org_id = $1 AND commit = ANY($2) AND content <> '' ORDER BY commit, seq DESC`, org, commits)
 	if err != nil {
 		return nil, translate(err, "reading uploaded notes")
 	}

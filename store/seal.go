@@ -3,12 +3,17 @@ package store
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
 )
 
 // ErrNoSealKey: a secret was to be stored and no key is configured.
@@ -16,7 +21,11 @@ var ErrNoSealKey = errors.New("no key to encrypt secrets with is configured")
 
 // Sealer encrypts secrets at rest with AES-256-GCM (NIST SP 800-38D), a random
 // nonce in front. The zero value refuses.
-type Sealer struct{ aead cipher.AEAD }
+type Sealer struct {
+	aead cipher.AEAD
+	// names is the key of hashes of people.
+	names []byte
+}
 
 // NewSealer takes a key of 32 bytes.
 func NewSealer(key []byte) (Sealer, error) {
@@ -31,7 +40,9 @@ func NewSealer(key []byte) (Sealer, error) {
 	if err != nil {
 		return Sealer{}, fmt.Errorf("making the cipher: %w", err)
 	}
-	return Sealer{aead: aead}, nil
+	names := hmac.New(sha256.New, key)
+	names.Write([]byte("blameprompt people 1"))
+	return Sealer{aead: aead, names: names.Sum(nil)}, nil
 }
 
 // SealerFromFile reads the key at path, making it (mode 0600) when there is
@@ -84,6 +95,18 @@ func (s Sealer) Seal(secret []byte, purpose string) ([]byte, error) {
 		return nil, fmt.Errorf("making a nonce: %w", err)
 	}
 	return s.aead.Seal(nonce, nonce, secret, []byte(purpose)), nil
+}
+
+// hashPerson is a hash of an address that nobody can compute, and so find the
+// address by trying, without the key.
+func (s Sealer) hashPerson(org uuid.UUID, email string) ([]byte, error) {
+	if s.names == nil {
+		return nil, ErrNoSealKey
+	}
+	h := hmac.New(sha256.New, s.names)
+	h.Write(org[:])
+	h.Write([]byte(strings.ToLower(email)))
+	return h.Sum(nil), nil
 }
 
 // Open decrypts what Seal made.

@@ -43,6 +43,9 @@ func (p *pages) receipt(w http.ResponseWriter, r *http.Request) error {
 	if page.ReceiptDetail, err = p.cfg.DB.ReceiptDetail(r.Context(), base.Viewer.Org, id); err != nil {
 		return err
 	}
+	if err := p.cfg.DB.PromptRead(r.Context(), base.Viewer.Principal, id); err != nil {
+		return err
+	}
 	if page.PromptSummary != "" {
 		page.Title = clip(page.PromptSummary, 80)
 	}

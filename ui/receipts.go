@@ -149,6 +149,9 @@ func (p *pages) readReceipts(ctx context.Context, page *Receipts, filter store.R
 	}
 	var more bool
 	page.Rows, more = cut(rows)
+	if err := p.cfg.DB.PromptsListed(ctx, page.Viewer.Principal, store.WithText(page.Rows)); err != nil {
+		return err
+	}
 	page.Pager.Shown = count(len(page.Rows)) + " shown"
 	if after != nil {
 		page.Pager.First = address("/receipts", changed(page.Query, "cursor", ""))
@@ -229,9 +232,14 @@ func (p *pages) exported(r *http.Request) (export.Receipts, error) {
 	if err := form.err(); err != nil {
 		return export.Receipts{}, err
 	}
-	rows := export.Receipts{Next: func(last store.ReceiptPosition) ([]store.Receipt, error) {
-		return p.cfg.DB.Receipts(ctx, base.Viewer.Org, filter, order, &last, export.PageSize)
-	}}
-	rows.First, err = p.cfg.DB.Receipts(ctx, base.Viewer.Org, filter, order, nil, export.PageSize)
+	read := func(after *store.ReceiptPosition) ([]store.Receipt, error) {
+		page, err := p.cfg.DB.Receipts(ctx, base.Viewer.Org, filter, order, after, export.PageSize)
+		if err != nil {
+			return nil, err
+		}
+		return page, p.cfg.DB.PromptsListed(ctx, base.Viewer.Principal, store.WithText(page))
+	}
+	rows := export.Receipts{Next: func(last store.ReceiptPosition) ([]store.Receipt, error) { return read(&last) }}
+	rows.First, err = read(nil)
 	return rows, err
 }

@@ -16,12 +16,22 @@ const (
 	chainEvery   = 5 * time.Second
 	chainTimeout = time.Hour
 	headEvery    = time.Hour
+	// promptsEvery is how long a changed setting of prompts may wait to be applied
+	// to what is stored; dailyEvery is the pause between two looks for what is too
+	// old, and for traces of people who were erased.
+	promptsEvery = time.Minute
+	dailyEvery   = 24 * time.Hour
 )
 
-// recordTasks look after what is kept: that nobody can change it unseen.
+// recordTasks look after what is kept: that nobody can change it
+// unseen, and that no more is kept than the organisation wants.
 func recordTasks(db *store.DB, log zerolog.Logger) []queue.Task {
 	return []queue.Task{
 		{Name: "audit", Every: chainEvery, Timeout: chainTimeout, Work: db.Chain},
+		{Name: "prompts", Every: promptsEvery, Timeout: chainTimeout, Work: db.ApplyPrompts},
+		{Name: "prompt_reads", Every: headEvery, Work: db.RecordPromptsListed},
+		{Name: "retention", Every: dailyEvery, Timeout: chainTimeout, Work: db.ApplyRetention},
+		{Name: "erasures", Every: dailyEvery, Timeout: chainTimeout, Work: db.EraseAgain},
 		{Name: "audit_head", Every: headEvery, Work: func(ctx context.Context) error { return logHeads(ctx, db, log) }},
 	}
 }
