@@ -23,7 +23,8 @@ func (s *server) GetCommit(ctx context.Context, in GetCommitRequestObject) (GetC
 	}
 	out := GetCommit200JSONResponse{Repo: repo.Name, Commit: sha, Metadata: metadataOf(notes.Commit), Lines: linesOf(notes.Lines),
 		Versions: each(notes.Versions, versionOf), Findings: each(notes.Findings, findingOf),
-		Receipts: each(notes.Receipts, func(r store.Receipt) Receipt { return receiptOf(&r) })}
+		Reattachments: each(notes.Reattachments, reattachmentOf),
+		Receipts:      each(notes.Receipts, func(r store.Receipt) Receipt { return receiptOf(&r) })}
 	out.Attested.Paths = each(notes.Attested, attestedOf)
 	for _, path := range out.Attested.Paths {
 		switch path.Class {

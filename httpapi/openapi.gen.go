@@ -412,6 +412,27 @@ func (e PromptCostBasis) Valid() bool {
 	}
 }
 
+// Defines values for ReattachmentHow.
+const (
+	Blob         ReattachmentHow = "blob"
+	NotesHistory ReattachmentHow = "notes-history"
+	PatchId      ReattachmentHow = "patch-id"
+)
+
+// Valid indicates whether the value is a known member of the ReattachmentHow enum.
+func (e ReattachmentHow) Valid() bool {
+	switch e {
+	case Blob:
+		return true
+	case NotesHistory:
+		return true
+	case PatchId:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReceiptCostBasis.
 const (
 	ReceiptCostBasisComputed ReceiptCostBasis = "computed"
@@ -1120,9 +1141,12 @@ type CommitDetail struct {
 	Findings []Finding       `json:"findings"`
 	Lines    *CommitLines    `json:"lines"`
 	Metadata *CommitMetadata `json:"metadata"`
-	Receipts []Receipt       `json:"receipts"`
-	Repo     string          `json:"repo"`
-	Versions []NoteVersion   `json:"versions"`
+
+	// Reattachments Notes of other commits that speak of this one, and notes of this one that speak of others.
+	Reattachments []Reattachment `json:"reattachments"`
+	Receipts      []Receipt      `json:"receipts"`
+	Repo          string         `json:"repo"`
+	Versions      []NoteVersion  `json:"versions"`
 }
 
 // CommitLines defines model for CommitLines.
@@ -1996,6 +2020,44 @@ type PushedLines = push.Lines
 // PushedRef defines model for PushedRef.
 type PushedRef = push.Ref
 
+// Reattach Whether notes of commits that a squash, a rebase or a forced push left behind may speak of the commits that have
+// their content now.
+type Reattach = bool
+
+// Reattachment A note of a commit that was left behind, and the commit that it was found to speak of too. It is derived; the note stays what it is.
+type Reattachment struct {
+	// Active Whether it is in force.
+	Active  bool      `json:"active"`
+	EndedAt *Time     `json:"ended_at"`
+	FoundAt time.Time `json:"found_at"`
+
+	// FromCommit The commit that the note is of.
+	FromCommit string `json:"from_commit"`
+
+	// How `notes-history`: the history of the notes ref has the note at both commits. `patch-id`: they make the same change, or one
+	// makes that of several. `blob`: the commit brought the very content that a receipt of the note recorded.
+	How ReattachmentHow    `json:"how"`
+	Id  openapi_types.UUID `json:"id"`
+
+	// Lines Lines of to_commit that are known, one by one, to come from from_commit.
+	Lines    int64  `json:"lines"`
+	NoteBlob string `json:"note_blob"`
+
+	// Receipts Receipts in the note.
+	Receipts int64              `json:"receipts"`
+	Ref      string             `json:"ref"`
+	Repo     string             `json:"repo"`
+	RepoId   openapi_types.UUID `json:"repo_id"`
+
+	// Squash Whether the commit has the changes of several.
+	Squash   bool   `json:"squash"`
+	ToCommit string `json:"to_commit"`
+}
+
+// ReattachmentHow `notes-history`: the history of the notes ref has the note at both commits. `patch-id`: they make the same change, or one
+// makes that of several. `blob`: the commit brought the very content that a receipt of the note recorded.
+type ReattachmentHow string
+
 // RecalledLines defines model for RecalledLines.
 type RecalledLines struct {
 	// Commit The commit that added the lines.
@@ -2205,7 +2267,10 @@ type ReceiptDetail struct {
 
 	// RawTimestamps The times as written, by field.
 	RawTimestamps json.RawMessage `json:"raw_timestamps"`
-	ReceivedAt    time.Time       `json:"received_at"`
+
+	// Reattachments Commits that notes with the receipt speak of beside their own.
+	Reattachments []Reattachment `json:"reattachments"`
+	ReceivedAt    time.Time      `json:"received_at"`
 
 	// Repo The repository that the content was taken from.
 	Repo            string             `json:"repo"`
@@ -2294,9 +2359,12 @@ type ReceiptRelated struct {
 
 	// RawTimestamps The times as written, by field.
 	RawTimestamps json.RawMessage `json:"raw_timestamps"`
-	SessionEnd    *Time           `json:"session_end"`
-	SessionStart  *Time           `json:"session_start"`
-	Versions      []NoteVersion   `json:"versions"`
+
+	// Reattachments Commits that notes with the receipt speak of beside their own.
+	Reattachments []Reattachment `json:"reattachments"`
+	SessionEnd    *Time          `json:"session_end"`
+	SessionStart  *Time          `json:"session_start"`
+	Versions      []NoteVersion  `json:"versions"`
 }
 
 // ReceiptsBody defines model for ReceiptsBody.
@@ -2380,6 +2448,10 @@ type Repo struct {
 	NotesRefs       []string         `json:"notes_refs"`
 	ObjectFormat    RepoObjectFormat `json:"object_format"`
 
+	// Reattach Whether notes of commits that a squash, a rebase or a forced push left behind may speak of the commits that have
+	// their content now.
+	Reattach Reattach `json:"reattach"`
+
 	// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
 	ReceiptMode ReceiptMode `json:"receipt_mode"`
 	RemovedAt   *Time       `json:"removed_at"`
@@ -2418,6 +2490,10 @@ type RepoSettings struct {
 	// NotesProtection What becomes of pushes that delete or rewind a notes ref of the repository, or bring notes that are too large to be
 	// read: by the mode they are refused (`enforcing`) or warned of (`advisory`).
 	NotesProtection *NotesProtection `json:"notes_protection,omitempty"`
+
+	// Reattach Whether notes of commits that a squash, a rebase or a forced push left behind may speak of the commits that have
+	// their content now.
+	Reattach *Reattach `json:"reattach,omitempty"`
 
 	// ReceiptMode When receipts are wanted: within the grace period after the push, within seconds of it, or in the push itself.
 	ReceiptMode *ReceiptMode `json:"receipt_mode,omitempty"`
@@ -3281,6 +3357,19 @@ type GetLiveFileParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListReattachmentsParams defines parameters for ListReattachments.
+type ListReattachmentsParams struct {
+	// Commit Only those from this commit or to it.
+	Commit string `form:"commit,omitempty" json:"commit,omitempty"`
+
+	// Active Only those that are in force, or only those that are not.
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
+	Limit  Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // SetRetentionJSONBody defines parameters for SetRetention.
 type SetRetentionJSONBody struct {
 	Class string `json:"class"`
@@ -3844,6 +3933,9 @@ type ServerInterface interface {
 	// GetLiveFile Whose the lines of a file at the default branch's tip are
 	// (GET /api/v1/repos/{repo}/live/files/{path})
 	GetLiveFile(w http.ResponseWriter, r *http.Request, repo RepoPath, path string, params GetLiveFileParams)
+	// ListReattachments Notes of commits that were left behind, and the commits that they were found to speak of; newest first
+	// (GET /api/v1/repos/{repo}/reattachments)
+	ListReattachments(w http.ResponseWriter, r *http.Request, repo RepoPath, params ListReattachmentsParams)
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
@@ -6931,6 +7023,87 @@ func (siw *ServerInterfaceWrapper) GetLiveFile(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListReattachments operation middleware
+func (siw *ServerInterfaceWrapper) ListReattachments(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repo" -------------
+	var repo RepoPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repo", mux.Vars(r)["repo"], &repo, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReattachmentsParams
+
+	// ------------- Optional query parameter "commit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "commit", r.URL.Query(), &params.Commit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "commit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "commit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", r.URL.Query(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "active"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "active", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListReattachments(w, r, repo, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // SyncRepo operation middleware
 func (siw *ServerInterfaceWrapper) SyncRepo(w http.ResponseWriter, r *http.Request) {
 
@@ -8349,6 +8522,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/rework", wrapper.GetRework).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/live/files/{path}", wrapper.GetLiveFile).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/reattachments", wrapper.ListReattachments).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/org", wrapper.GetOrg).Methods(http.MethodGet)
 
@@ -11543,6 +11718,49 @@ func (response GetLiveFiledefaultApplicationProblemPlusJSONResponse) VisitGetLiv
 	return err
 }
 
+type ListReattachmentsRequestObject struct {
+	Repo   RepoPath `json:"repo"`
+	Params ListReattachmentsParams
+}
+
+type ListReattachmentsResponseObject interface {
+	VisitListReattachmentsResponse(w http.ResponseWriter) error
+}
+
+type ListReattachments200JSONResponse struct {
+	Items      []Reattachment `json:"items"`
+	NextCursor *NextCursor    `json:"next_cursor"`
+}
+
+func (response ListReattachments200JSONResponse) VisitListReattachmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReattachmentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReattachmentsdefaultApplicationProblemPlusJSONResponse) VisitListReattachmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SyncRepoRequestObject struct {
 	Repo RepoPath `json:"repo"`
 }
@@ -13277,6 +13495,9 @@ type StrictServerInterface interface {
 	// GetLiveFile Whose the lines of a file at the default branch's tip are
 	// (GET /api/v1/repos/{repo}/live/files/{path})
 	GetLiveFile(ctx context.Context, request GetLiveFileRequestObject) (GetLiveFileResponseObject, error)
+	// ListReattachments Notes of commits that were left behind, and the commits that they were found to speak of; newest first
+	// (GET /api/v1/repos/{repo}/reattachments)
+	ListReattachments(ctx context.Context, request ListReattachmentsRequestObject) (ListReattachmentsResponseObject, error)
 	// SyncRepo Fetch a repository now
 	// (POST /api/v1/repos/{repo}/sync)
 	SyncRepo(ctx context.Context, request SyncRepoRequestObject) (SyncRepoResponseObject, error)
@@ -15502,6 +15723,33 @@ func (sh *strictHandler) GetLiveFile(w http.ResponseWriter, r *http.Request, rep
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetLiveFileResponseObject); ok {
 		if err := validResponse.VisitGetLiveFileResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReattachments operation middleware
+func (sh *strictHandler) ListReattachments(w http.ResponseWriter, r *http.Request, repo RepoPath, params ListReattachmentsParams) {
+	var request ListReattachmentsRequestObject
+
+	request.Repo = repo
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReattachments(ctx, request.(ListReattachmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReattachments")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListReattachmentsResponseObject); ok {
+		if err := validResponse.VisitListReattachmentsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -31,7 +31,7 @@ var needs = map[string]need{
 	"getCoverage": reading, "listCoverageEvents": reading, "listCommits": reading,
 	"getLive": reading, "getLiveFile": reading, "recallLines": reading, "getRework": reading,
 	"postReceipts": ingesting,
-	"listRepos":    reading, "getRepo": reading, "getCommit": reading, "listFindings": reading,
+	"listRepos":    reading, "getRepo": reading, "getCommit": reading, "listFindings": reading, "listReattachments": reading,
 	"addRepo": admin, "updateRepo": admin, "removeRepo": admin, "syncRepo": writing,
 	"checkHook": hooking, "judgePush": hooking, "reportPush": hooking,
 	"getOrg": reading, "updateOrg": admin,

@@ -188,7 +188,8 @@ func relatedOf(d *store.ReceiptDetail) ReceiptRelated {
 				NotesCommit: b.NotesCommit, Position: b.Position, Current: b.Current, FirstNotedAt: b.FirstNotedAt,
 				NotedAt: b.NotedAt, SameContent: b.SameContent}
 		}),
-		Versions: each(d.Versions, versionOf), Attested: each(d.Attested, attestedOf), Findings: each(d.Findings, findingOf),
+		Reattachments: each(d.Reattachments, reattachmentOf),
+		Versions:      each(d.Versions, versionOf), Attested: each(d.Attested, attestedOf), Findings: each(d.Findings, findingOf),
 		MessageCount: d.MessageCount, SessionStart: d.SessionStart, SessionEnd: d.SessionEnd,
 		PromptSubmittedAt: d.PromptSubmittedAt, PromptDurationSecs: d.PromptDurationSecs,
 		AiResponseTimeSecs: d.AIResponseTimeSecs, ParentReceiptId: d.ParentReceiptID,

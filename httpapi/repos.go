@@ -103,7 +103,7 @@ func (s *server) UpdateRepo(ctx context.Context, in UpdateRepoRequestObject) (Up
 	if in.Body.NotesProtection != nil {
 		change.NotesProtection = store.NotesProtection(*in.Body.NotesProtection)
 	}
-	change.ForwardNotes = in.Body.ForwardNotes
+	change.ForwardNotes, change.Reattach = in.Body.ForwardNotes, in.Body.Reattach
 	if in.Body.ExcludedPaths != nil {
 		change.ExcludedPaths = append([]string{}, *in.Body.ExcludedPaths...)
 	}
@@ -170,7 +170,7 @@ func repoOf(r store.Repo, status store.RepoStatus) Repo {
 	return Repo{Id: r.ID, Name: r.Name, Url: r.RemoteURL, NotesRefs: r.NotesRefs, NotesOnly: !r.FetchHeads,
 		DefaultBranch: r.DefaultBranch, ObjectFormat: RepoObjectFormat(r.ObjectFormat), Mode: RepoMode(r.Mode),
 		ReceiptMode: ReceiptMode(r.ReceiptMode), GraceSeconds: r.GraceSeconds, NotesProtection: NotesProtection(r.NotesProtection),
-		Gateway: GatewayMode(r.Gateway), ForwardNotes: r.ForwardNotes, ExcludedPaths: r.ExcludedPaths, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
+		Gateway: GatewayMode(r.Gateway), ForwardNotes: r.ForwardNotes, ExcludedPaths: r.ExcludedPaths, Reattach: r.Reattach, CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt,
 		Status: RepoStatus{FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt, FetchFailures: r.FetchFailures,
 			FetchError: r.FetchError, Receipts: status.Receipts, ReceiptsCurrent: status.ReceiptsCurrent,
 			Findings: status.Findings, Tips: each(status.Tips, func(t store.Tip) RefTip {

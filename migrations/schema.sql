@@ -847,6 +847,7 @@ CREATE TABLE public.added_runs (
     confidence text NOT NULL,
     receipt_id text NOT NULL,
     author text NOT NULL,
+    from_commit text DEFAULT ''::text NOT NULL,
     CONSTRAINT added_runs_check CHECK ((last >= first)),
     CONSTRAINT added_runs_class_check CHECK ((class = ANY (ARRAY['ai'::text, 'human'::text]))),
     CONSTRAINT added_runs_confidence_check CHECK ((confidence = ANY (ARRAY['exact'::text, 'attested'::text, 'envelope'::text, 'trailer'::text]))),
@@ -952,6 +953,14 @@ CREATE TABLE public.branch_refs (
 CREATE TABLE public.claims_due (
     org_id uuid NOT NULL,
     receipt_id text NOT NULL
+);
+
+CREATE TABLE public.commit_patches (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    base text NOT NULL,
+    patch_id text NOT NULL
 );
 
 CREATE TABLE public.commit_statuses (
@@ -1640,6 +1649,43 @@ CREATE TABLE public.pushed_stored (
     prompt_id uuid NOT NULL
 );
 
+CREATE TABLE public.reattach_states (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    state text NOT NULL,
+    done_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.reattached_lines (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    to_commit text NOT NULL,
+    from_commit text NOT NULL,
+    path bytea NOT NULL,
+    first integer NOT NULL,
+    last integer NOT NULL,
+    from_path bytea NOT NULL,
+    from_first integer NOT NULL,
+    CONSTRAINT reattached_lines_check CHECK ((last >= first))
+);
+
+CREATE TABLE public.reattachments (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    from_commit text NOT NULL,
+    blob text NOT NULL,
+    to_commit text NOT NULL,
+    how text NOT NULL,
+    squash boolean NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    id uuid NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT reattachments_check CHECK ((active = (ended_at IS NULL))),
+    CONSTRAINT reattachments_how_check CHECK ((how = ANY (ARRAY['notes-history'::text, 'blob'::text, 'patch-id'::text])))
+);
+
 CREATE TABLE public.receipt_files (
     org_id uuid NOT NULL,
     receipt_id text NOT NULL,
@@ -1778,6 +1824,7 @@ CREATE TABLE public.repos (
     hooked_at timestamp with time zone,
     excluded_paths text[] DEFAULT '{}'::text[] NOT NULL,
     notes_protection text DEFAULT 'mode'::text NOT NULL,
+    reattach boolean DEFAULT true NOT NULL,
     CONSTRAINT repos_gateway_check CHECK ((gateway = ANY (ARRAY['off'::text, 'hosted'::text, 'forwarding'::text]))),
     CONSTRAINT repos_grace_seconds_check CHECK (((grace_seconds >= 0) AND (grace_seconds <= 604800))),
     CONSTRAINT repos_mode_check CHECK ((mode = ANY (ARRAY['advisory'::text, 'enforcing'::text]))),
@@ -1988,6 +2035,9 @@ ALTER TABLE ONLY public.commit_lines
 ALTER TABLE ONLY public.commit_owners
     ADD CONSTRAINT commit_owners_pkey PRIMARY KEY (org_id, repo_id, commit, provider, model);
 
+ALTER TABLE ONLY public.commit_patches
+    ADD CONSTRAINT commit_patches_pkey PRIMARY KEY (org_id, repo_id, commit, base);
+
 ALTER TABLE ONLY public.commit_statuses
     ADD CONSTRAINT commit_statuses_pkey PRIMARY KEY (org_id, repo_id, commit);
 
@@ -2144,6 +2194,15 @@ ALTER TABLE ONLY public.pushed_spend
 ALTER TABLE ONLY public.pushed_stored
     ADD CONSTRAINT pushed_stored_pkey PRIMARY KEY (org_id, prompt_id);
 
+ALTER TABLE ONLY public.reattach_states
+    ADD CONSTRAINT reattach_states_pkey PRIMARY KEY (org_id, repo_id);
+
+ALTER TABLE ONLY public.reattached_lines
+    ADD CONSTRAINT reattached_lines_pkey PRIMARY KEY (org_id, repo_id, to_commit, from_commit, path, first);
+
+ALTER TABLE ONLY public.reattachments
+    ADD CONSTRAINT reattachments_pkey PRIMARY KEY (org_id, repo_id, ref, from_commit, to_commit);
+
 ALTER TABLE ONLY public.receipt_commits
     ADD CONSTRAINT receipt_commits_pkey PRIMARY KEY (org_id, receipt_id, repo_id, ref, commit, blob);
 
@@ -2245,9 +2304,13 @@ CREATE INDEX commit_lines_time ON public.commit_lines USING btree (org_id, commi
 
 CREATE INDEX commit_lines_unreadable ON public.commit_lines USING btree (org_id, repo_id) WHERE (state = 'unreadable'::text);
 
+CREATE INDEX commit_patches_id ON public.commit_patches USING btree (org_id, repo_id, patch_id) WHERE (patch_id <> ''::text);
+
 CREATE INDEX commit_statuses_unposted ON public.commit_statuses USING btree (next_at) WHERE ((posted <> state) OR (posted_description <> description));
 
 CREATE INDEX commits_by_id ON public.commits USING btree (org_id, commit);
+
+CREATE INDEX commits_time ON public.commits USING btree (org_id, repo_id, committed_at);
 
 CREATE INDEX decisions_due ON public.decisions USING btree (due_at) WHERE (state = 'pending'::text);
 
@@ -2299,6 +2362,8 @@ CREATE INDEX login_failures_age ON public.login_failures USING btree (failed_at)
 
 CREATE UNIQUE INDEX note_bodies_seq ON public.note_bodies USING btree (org_id, seq);
 
+CREATE INDEX note_versions_blob ON public.note_versions USING btree (org_id, repo_id, blob) WHERE (blob IS NOT NULL);
+
 CREATE UNIQUE INDEX note_versions_current ON public.note_versions USING btree (org_id, repo_id, ref, commit) WHERE current;
 
 CREATE INDEX note_versions_left ON public.note_versions USING btree (org_id, committed_at DESC) WHERE ((NOT current) AND (blob IS NOT NULL));
@@ -2324,6 +2389,12 @@ CREATE INDEX pushed_commits_time ON public.pushed_commits USING btree (org_id, p
 CREATE INDEX pushed_prompts_decision ON public.pushed_prompts USING btree (org_id, decision_id);
 
 CREATE INDEX pushed_prompts_loose ON public.pushed_prompts USING btree (org_id, day) WHERE ((summed_usd IS NULL) OR stale);
+
+CREATE INDEX reattachments_from ON public.reattachments USING btree (org_id, repo_id, from_commit);
+
+CREATE UNIQUE INDEX reattachments_id ON public.reattachments USING btree (org_id, repo_id, id);
+
+CREATE INDEX reattachments_to ON public.reattachments USING btree (org_id, repo_id, to_commit);
 
 CREATE INDEX receipt_commits_commit ON public.receipt_commits USING btree (org_id, commit);
 

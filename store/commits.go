@@ -59,6 +59,8 @@ type CommitNotes struct {
 	Findings []StoredFinding
 	// Lines is nil for a commit that is not classified.
 	Lines *CommitLines
+	// Reattachments are those in force from the commit or to it.
+	Reattachments []StoredReattachment
 }
 
 // maxRelated bounds each list that hangs on one commit or receipt.
@@ -76,6 +78,9 @@ func (db *DB) CommitNotes(ctx context.Context, org, repo uuid.UUID, commit strin
 			return err
 		}
 		if out.Receipts, err = receiptsOf(ctx, q, org, repo, commit); err != nil {
+			return err
+		}
+		if out.Reattachments, err = reattachmentsAt(ctx, q, org, repo, commit); err != nil {
 			return err
 		}
 		if out.Commit == nil && len(out.Versions) == 0 && len(out.Receipts) == 0 {

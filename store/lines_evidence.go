@@ -22,6 +22,8 @@ type lineCommit struct {
 	committedAt time.Time
 	day         time.Time
 	bot, merge  bool
+	// reattached says that a note of another commit was laid to it.
+	reattached bool
 	// owners are the provider and model of the receipts that are named.
 	owners map[string]lineOwner
 	// names are the last components of its paths: a claim on any other is idle.
@@ -44,6 +46,9 @@ func (tx *Tx) lineEvidence(ctx context.Context, b *LineBatch, commits []*lines.C
 		return err
 	}
 	if err := tx.lineClaims(ctx, b, ids, all); err != nil {
+		return err
+	}
+	if err := tx.lineReattached(ctx, b, ids, all); err != nil {
 		return err
 	}
 	return tx.lineAttestations(ctx, b, ids, all, fn)

@@ -141,7 +141,7 @@ const sqlPlanAll = `
 
 // A receipt speaks of the commits whose lines it owns and of those that have the
 // very content that it recorded; the commits in whose notes it stands are demanded
-// with their notes.
+// with their notes, and those that such notes were laid to.
 const sqlReceiptDemands = `
 	WITH taken AS (
 		DELETE FROM line_demands WHERE org_id = @org AND repo_id = @repo AND receipt_id <> '' RETURNING receipt_id
@@ -157,6 +157,10 @@ const sqlReceiptDemands = `
 		UNION
 		SELECT l.commit FROM changed r
 		JOIN receipt_commits l ON l.org_id = @org AND l.receipt_id = r.receipt_id AND l.repo_id = @repo AND l.current
+		UNION
+		SELECT t.to_commit FROM changed r
+		JOIN receipt_commits l ON l.org_id = @org AND l.receipt_id = r.receipt_id AND l.repo_id = @repo
+		JOIN reattachments t ON t.org_id = @org AND t.repo_id = @repo AND t.ref = l.ref AND t.from_commit = l.commit AND t.blob = l.blob AND t.active
 	) c`
 
 const sqlIdleDemands = `

@@ -314,7 +314,7 @@ var lineTables = []lineTable{
 		"agent, bot, state, digest", (*commitRows).commitRow},
 	{"commit_owners", "provider, model, on_default, day, author_email, ai, trailer", (*commitRows).ownerRows},
 	{"added_files", "path, old_path, blob, excluded, added, ai, human, unknown, trailer", (*commitRows).fileRows},
-	{"added_runs", "path, first, last, class, source, confidence, receipt_id, author", (*commitRows).runRows},
+	{"added_runs", "path, first, last, class, source, confidence, receipt_id, author, from_commit", (*commitRows).runRows},
 }
 
 func (r *commitRows) commitRow() iter.Seq[[]any] {
@@ -325,7 +325,7 @@ func (r *commitRows) commitRow() iter.Seq[[]any] {
 		}
 		n := r.counts
 		yield(r.row(r.onDefault, r.merge, r.committedAt, r.day, r.authorEmail, n.Added, n.AI, n.Human, n.Unknown, n.Trailer,
-			n.Excluded, deleted, r.Noted, r.Agent, r.bot, r.state, r.digest))
+			n.Excluded, deleted, r.Noted || r.reattached, r.Agent, r.bot, r.state, r.digest))
 	}
 }
 
@@ -365,7 +365,7 @@ func (r *commitRows) runRows() iter.Seq[[]any] {
 			path := []byte(r.files[i].File.Path)
 			for _, run := range r.files[i].Runs {
 				if run.Class != lines.ClassUnknown && !yield(r.row(path, int32(run.First), int32(run.Last), string(run.Class),
-					string(run.Source), string(run.Confidence), run.ReceiptID, clean(run.Author))) {
+					string(run.Source), string(run.Confidence), run.ReceiptID, clean(run.Author), string(run.From))) {
 					return
 				}
 			}

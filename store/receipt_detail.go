@@ -39,6 +39,8 @@ type ReceiptDetail struct {
 	Versions    []NoteVersion   `db:"-"`
 	Attested    []AttestedPath  `db:"-"`
 	Findings    []StoredFinding `db:"-"`
+	// Reattachments are those in force of notes with the receipt.
+	Reattachments []StoredReattachment `db:"-"`
 }
 
 // ReceiptFile is a file that a receipt claims to have changed.
@@ -121,6 +123,9 @@ func (d *ReceiptDetail) readRelated(ctx context.Context, q querier, org uuid.UUI
 		return err
 	}
 	if d.Attested, err = attestedBy(ctx, q, org, d.Versions, &d.ID); err != nil {
+		return err
+	}
+	if d.Reattachments, err = reattachmentsOf(ctx, q, org, d.ID); err != nil {
 		return err
 	}
 	d.Findings, err = collect[StoredFinding](ctx, q, "reading the findings of a receipt", `

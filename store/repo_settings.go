@@ -51,12 +51,15 @@ type RepoSettings struct {
 	// ExcludedPaths are all globs of paths whose lines do not count, in their
 	// order; empty and not nil for none.
 	ExcludedPaths []string
+	// Reattach says whether notes of commits that were left behind may speak of
+	// others.
+	Reattach *bool
 }
 
 // Empty reports whether nothing is to be changed.
 func (in *RepoSettings) Empty() bool {
 	return in.Mode == "" && in.ReceiptMode == "" && in.Grace == nil && in.Gateway == "" && in.ForwardNotes == nil &&
-		in.NotesProtection == "" && in.ExcludedPaths == nil
+		in.NotesProtection == "" && in.ExcludedPaths == nil && in.Reattach == nil
 }
 
 // MaxGrace is the longest time for which receipts may be late.
@@ -79,9 +82,9 @@ func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID,
 			UPDATE repos SET mode = coalesce(nullif($3, ''), mode), receipt_mode = coalesce(nullif($4, ''), receipt_mode),
 				grace_seconds = coalesce($5, grace_seconds), gateway = coalesce(nullif($6, ''), gateway),
 				forward_notes = coalesce($7, forward_notes), excluded_paths = coalesce($8, excluded_paths),
-				notes_protection = coalesce(nullif($9, ''), notes_protection)
+				notes_protection = coalesce(nullif($9, ''), notes_protection), reattach = coalesce($10, reattach)
 			WHERE org_id = $1 AND id = $2 RETURNING `+repoColumns, by.Org, id, in.Mode, in.ReceiptMode, grace, in.Gateway, in.ForwardNotes,
-			in.ExcludedPaths, in.NotesProtection)
+			in.ExcludedPaths, in.NotesProtection, in.Reattach)
 		if err != nil {
 			return err
 		}
@@ -91,7 +94,8 @@ func (db *DB) UpdateRepo(ctx context.Context, by access.Principal, id uuid.UUID,
 		return tx.Audit(ctx, by, "repo.update", repo.Name, map[string]any{
 			"mode": repo.Mode, "receipt_mode": repo.ReceiptMode, "grace_seconds": repo.GraceSeconds,
 			"gateway": repo.Gateway, "forward_notes": repo.ForwardNotes,
-			"excluded_paths": repo.ExcludedPaths, "notes_protection": repo.NotesProtection})
+			"excluded_paths": repo.ExcludedPaths, "notes_protection": repo.NotesProtection,
+			"reattach": repo.Reattach})
 	})
 	return repo, err
 }

@@ -47,6 +47,9 @@ type Repo struct {
 	// ExcludedPaths are globs of paths whose lines do not count, as
 	// lines.NewExcluder reads them.
 	ExcludedPaths []string
+	// Reattach says whether notes of commits that were left behind may speak of
+	// others.
+	Reattach bool
 	// ConnectionID is the connection that the repository belongs to, ForgePath its
 	// "owner/name" there.
 	ConnectionID *uuid.UUID
@@ -100,7 +103,7 @@ type NewRepo struct {
 
 const repoColumns = `id, org_id, name, remote_url, notes_refs, fetch_heads, default_branch, object_format,
 	created_at, removed_at, fetch_started_at, fetched_at, fetch_failures, fetch_error, active_at, gateway, forward_notes,
-	mode, receipt_mode, grace_seconds, notes_protection, excluded_paths, connection_id, forge_path, hooked_at`
+	mode, receipt_mode, grace_seconds, notes_protection, excluded_paths, reattach, connection_id, forge_path, hooked_at`
 
 // CreateRepo registers a repository. One that was removed, or that so far only
 // the API fed, is taken up again under its old id with all that it holds.

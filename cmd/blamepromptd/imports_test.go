@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"notes/lines/added":       {"notes", "notes/gitcmd", "notes/lines", "notes/lines/counted", "notes/mirror", "store"},
 	"notes/lines/live":        {"notes", "notes/gitcmd", "notes/lines"},
 	"notes/lines/upkeep":      {"notes", "notes/gitcmd", "notes/lines", "notes/lines/counted", "notes/lines/live", "notes/mirror", "store"},
+	"notes/lines/reattach":    {"notes", "notes/gitcmd", "notes/lines", "notes/lines/live", "notes/mirror", "store"},
 	"notes/ingest":            {"notes", "notes/gitcmd", "notes/lines", "notes/mailmap", "notes/mirror", "notes/price", "policy/access", "store"},
 	"hooks":                   {"notes", "notes/gitcmd", "policy", "policy/push"},
 	"hooks/forge":             {},

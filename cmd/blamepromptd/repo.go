@@ -34,6 +34,7 @@ type repoShown struct {
 	Gateway         string     `json:"gateway"`
 	ForwardNotes    bool       `json:"forward_notes"`
 	ExcludedPaths   []string   `json:"excluded_paths"`
+	Reattach        bool       `json:"reattach"`
 	Receipts        int64      `json:"receipts"`
 	ReceiptsCurrent int64      `json:"receipts_current"`
 	Findings        int64      `json:"findings"`
@@ -58,7 +59,7 @@ func showRepo(r store.Repo, holds store.RepoStatus) repoShown {
 		ID: r.ID.String(), Name: r.Name, RemoteURL: r.RemoteURL, NotesRefs: r.NotesRefs, DefaultBranch: r.DefaultBranch,
 		Mode: r.Mode, ReceiptMode: r.ReceiptMode, GraceSeconds: r.GraceSeconds, NotesProtection: string(r.NotesProtection),
 		Gateway: string(r.Gateway), ForwardNotes: r.ForwardNotes,
-		ExcludedPaths: r.ExcludedPaths, Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
+		ExcludedPaths: r.ExcludedPaths, Reattach: r.Reattach, Receipts: holds.Receipts, ReceiptsCurrent: holds.ReceiptsCurrent, Findings: holds.Findings,
 		CreatedAt: r.CreatedAt, RemovedAt: r.RemovedAt, FetchStartedAt: r.FetchStartedAt, FetchedAt: r.FetchedAt,
 		FetchFailures: r.FetchFailures, FetchError: r.FetchError,
 	}
@@ -282,6 +283,7 @@ func (a *app) printStatus(ctx context.Context, s *session, by access.Principal, 
 		{"Receipts due", receiptsDue(r)},
 		{"Notes protection", string(r.NotesProtection)},
 		{"Excluded paths", strings.Join(r.ExcludedPaths, ", ")},
+		{"Notes left behind", reattachOf(r)},
 		{"Receipts", fmt.Sprintf("%d, of which %d current", shown.Receipts, shown.ReceiptsCurrent)},
 		{"Findings", strconv.FormatInt(shown.Findings, 10)},
 	}
@@ -312,7 +314,7 @@ func newRepoSet(a *app) *cobra.Command {
 	var in store.RepoSettings
 	var grace time.Duration
 	var gateway, protection string
-	var forwardNotes bool
+	var forwardNotes, reattach bool
 	var exclude []string
 	cmd := &cobra.Command{
 		Use:   "set NAME",
@@ -331,9 +333,12 @@ func newRepoSet(a *app) *cobra.Command {
 			if cmd.Flags().Changed("exclude") {
 				in.ExcludedPaths = slices.DeleteFunc(exclude, func(glob string) bool { return glob == "" })
 			}
+			if cmd.Flags().Changed("reattach") {
+				in.Reattach = &reattach
+			}
 			in.NotesProtection = store.NotesProtection(protection)
 			if in.Gateway = store.Gateway(gateway); in.Empty() {
-				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts, --grace, --protect-notes, --gateway, --forward-notes or --exclude")}
+				return &usageError{cmd.CommandPath(), errors.New("give --mode, --receipts, --grace, --protect-notes, --gateway, --forward-notes, --exclude or --reattach")}
 			}
 			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, by access.Principal, repo store.Repo) error {
 				repo, err := s.db.UpdateRepo(ctx, by, repo.ID, in)
@@ -353,6 +358,7 @@ func newRepoSet(a *app) *cobra.Command {
 	flags.StringVar(&gateway, "gateway", "", "How the SSH gateway serves it: off, hosted (kept here) or forwarding (sent on to the remote)")
 	flags.BoolVar(&forwardNotes, "forward-notes", true, "Send merged notes on to the remote too")
 	flags.StringArrayVar(&exclude, "exclude", nil, "Glob of paths whose lines do not count; may be given several times")
+	flags.BoolVar(&reattach, "reattach", true, "Let notes of commits that were left behind speak of the commits that have their content now")
 	return cmd
 }
 

@@ -22,7 +22,15 @@ func newKeeper(cfg *Config, db *store.DB, log zerolog.Logger) *added.Keeper {
 // classifyHere classifies the lines of a repository in this process.
 func classifyHere(ctx context.Context, s *session, repo store.Repo, bar *progress) error {
 	bar.stage(classifying)
-	_, err := newKeeper(s.cfg, s.db, s.log).Keep(ctx, repo.OrgID, repo.ID, func(done, total int) { bar.show(classifying, done, total) })
+	keeper := newKeeper(s.cfg, s.db, s.log)
+	show := func(done, total int) { bar.show(classifying, done, total) }
+	if _, err := keeper.Keep(ctx, repo.OrgID, repo.ID, show); err != nil {
+		return err
+	}
+	changed, err := reattachHere(ctx, s, repo)
+	if err == nil && changed {
+		_, err = keeper.Keep(ctx, repo.OrgID, repo.ID, show)
+	}
 	return err
 }
 
@@ -41,7 +49,11 @@ func watchLines(ctx context.Context, s *session, repo store.Repo, bar *progress)
 	before, moved := [2]int{}, time.Now()
 	for time.Since(moved) < linesPatience {
 		state, err := s.db.LineState(ctx, repo.OrgID, repo.ID)
-		if err != nil || state.Done() || state.Tip == "" {
+		if err != nil || state.Tip == "" {
+			return err
+		}
+		left, err := s.db.ReattachState(ctx, repo.OrgID, repo.ID)
+		if err != nil || state.Done() && left.State == left.Done {
 			return err
 		}
 		done, waiting, err := s.db.LineProgress(ctx, repo.OrgID, repo.ID)

@@ -23,6 +23,7 @@ import (
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/ingest"
 	"github.com/blameprompt/enterprise/notes/lines/added"
+	"github.com/blameprompt/enterprise/notes/lines/reattach"
 	"github.com/blameprompt/enterprise/notes/lines/upkeep"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
@@ -175,6 +176,9 @@ const (
 	// another reason than a fetch: lines were classified, or a setting changed.
 	liveEvery   = 15 * time.Second
 	liveTimeout = 6 * time.Hour
+	// reattachEvery is the pause between two looks for notes that may have been
+	// left behind: a setting changed, or content was found in new commits.
+	reattachEvery = 5 * time.Second
 )
 
 // newDaemon wires the parts. What runs in the background, and how often, is
@@ -182,7 +186,7 @@ const (
 // of what no event spoke of, decisions that have waited long enough, statuses
 // that forges are to be told, new repositories of connections, costs that a change
 // of prices makes wrong, who the people are that prompted and committed, lines
-// whose class may have changed, and live maps.
+// whose class may have changed, live maps, and notes that were left behind.
 func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
 	repos := newGatewayRepos(cfg, db, logger)
 	ingester := newIngester(cfg, db, repos, logger)
@@ -201,8 +205,9 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	})
 	jobs, err := queue.New(queue.Config{
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
-		Fetch:       fetchJob(db, ingester, enforcer, demands, logger),
-		Tasks:       append(tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger), newLiveKeeper(cfg, db, logger)), recordTasks(db, logger)...),
+		Fetch: fetchJob(db, ingester, enforcer, demands, logger),
+		Tasks: append(tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger), newLiveKeeper(cfg, db, logger)),
+			append(recordTasks(db, logger), reattachTask(cfg, db, demands, logger))...),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -279,7 +284,7 @@ func fetchJob(db *store.DB, ingester *ingest.Ingester, enforcer *enforce.Enforce
 			return err
 		}
 		err = db.InTx(ctx, func(tx *store.Tx) error {
-			return errors.Join(demands.Poke(ctx, tx, added.Task), demands.Poke(ctx, tx, upkeep.Task))
+			return errors.Join(demands.Poke(ctx, tx, added.Task), demands.Poke(ctx, tx, upkeep.Task), demands.Poke(ctx, tx, reattach.Task))
 		})
 		if err != nil && ctx.Err() == nil {
 			log.Warn().Err(err).Msg("lines were not looked at behind a fetch; the regular looks do it")

@@ -116,7 +116,8 @@ func (g *Ingester) Sync(ctx context.Context, org, repo uuid.UUID, progress Progr
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err = errors.Join(err, g.cfg.DB.FetchEnded(end, org, repo, out))
-	if report.Changed {
+	// After a failure it may not be known yet what branches left behind.
+	if report.Changed && err == nil {
 		g.maintain(ctx, row)
 	}
 	return report, err
@@ -225,7 +226,7 @@ func (g *Ingester) takeMirror(ctx context.Context, m *mirror.Mirror, org store.O
 		}
 	}
 	if row.FetchHeads {
-		part, err := g.takeBranches(ctx, git, row, progress)
+		part, err := g.takeBranches(ctx, m, git, row, progress)
 		report.add(part)
 		if err != nil {
 			return report, err
@@ -269,8 +270,9 @@ func problem(err error) string {
 	return text
 }
 
-// takeBranches takes in the commits of branches that are new since last time.
-func (g *Ingester) takeBranches(ctx context.Context, git *gitcmd.Repo, row store.Repo, progress Progress) (Report, error) {
+// takeBranches takes in the commits of branches that are new since last time, and
+// keeps those that branches left behind: their notes may speak of others.
+func (g *Ingester) takeBranches(ctx context.Context, m *mirror.Mirror, git *gitcmd.Repo, row store.Repo, progress Progress) (Report, error) {
 	var report Report
 	refs, err := git.Refs(ctx, "refs/heads/")
 	if err != nil {
@@ -281,7 +283,7 @@ func (g *Ingester) takeBranches(ctx context.Context, git *gitcmd.Repo, row store
 		return report, err
 	}
 	tips := make(map[string]string, len(refs))
-	var include, exclude []gitcmd.OID
+	var include, exclude, moved []gitcmd.OID
 	for _, ref := range refs {
 		tips[ref.Name] = string(ref.OID)
 		if before[ref.Name] != string(ref.OID) {
@@ -291,13 +293,19 @@ func (g *Ingester) takeBranches(ctx context.Context, git *gitcmd.Repo, row store
 	if len(include) == 0 && len(tips) == len(before) {
 		return report, nil
 	}
-	for _, tip := range before {
+	for name, tip := range before {
 		// A tip that was forced away may be gone from the mirror.
 		if has, err := git.HasCommit(ctx, gitcmd.OID(tip)); err != nil {
 			return report, err
 		} else if has {
 			exclude = append(exclude, gitcmd.OID(tip))
+			if tips[name] != tip {
+				moved = append(moved, gitcmd.OID(tip))
+			}
 		}
+	}
+	if err := m.KeepLeft(ctx, moved); err != nil {
+		return report, err
 	}
 	err = g.cfg.DB.TakeBranches(ctx, row.OrgID, row.ID, tips, func(add func([]store.NewCommit) error) error {
 		return walkCommits(ctx, git, include, exclude, func(batch []store.NewCommit) error {

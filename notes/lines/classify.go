@@ -49,6 +49,9 @@ type Run struct {
 	// Author is the name behind attested human lines, the agent for those of a
 	// trailer.
 	Author string
+	// From is the commit whose note speaks for the lines, where that was left
+	// behind and its note reattached to this one.
+	From gitcmd.OID
 }
 
 // Counts are numbers of added lines. Added = AI + Human + Unknown; Excluded are
@@ -135,7 +138,10 @@ type Evidence struct {
 	// receipts anywhere in the repository with a blob that the commit has. Of two
 	// claims that are equally sure the later one wins: order them by time.
 	Claims []Claim
-	// Noted says that the commit has a note that could be read, also an empty one.
+	// Reattached is what notes of commits that were left behind say of it.
+	Reattached []Reattached
+	// Noted says that the commit has a note that could be read, also an empty one,
+	// or that one was reattached to it.
 	Noted bool
 	// Agent is the agent that a trailer or identity of the commit names, or empty.
 	Agent string
@@ -186,49 +192,75 @@ func (e *Evidence) rest() Run {
 	return Run{Class: notes.ClassAI, Source: SourceTrailer, Confidence: Trailer, Author: e.Agent}
 }
 
-// collect returns what is claimed of each file, the surest claims last.
+// collect returns what is claimed of each file, the surest claims last, and of
+// equally sure ones those of the commit's own note.
 func collect(files []File, e Evidence) [][]Run {
-	bids := make([][]Run, len(files))
-	p := newPaths(files)
-	exact := make([][]Run, len(files))
+	b := &bidding{files: files, paths: newPaths(files), bids: make([][]Run, len(files)), exact: make([][]Run, len(files))}
+	for _, r := range e.Reattached {
+		for _, c := range r.Claims {
+			b.claim(c, r.From)
+		}
+	}
 	for _, c := range e.Claims {
-		run := Run{Class: notes.ClassAI, Source: SourceBlamePrompt, ReceiptID: c.ReceiptID}
-		if i, ok := p.exact(c); ok {
-			run.LineRange, run.Confidence = c.envelope(), Exact
-			if run.Last == 0 {
-				run.LineRange = notes.LineRange{First: 1, Last: notes.MaxLine}
-			}
-			exact[i] = append(exact[i], run)
-			continue
-		}
-		run.LineRange, run.Confidence = c.envelope(), Envelope
-		if !c.Attached || run.Last == 0 {
-			continue
-		}
-		if i, ok := p.find(c.Path, ""); ok {
-			bids[i] = append(bids[i], run)
+		b.claim(c, "")
+	}
+	for _, r := range e.Reattached {
+		for _, a := range r.Attestations {
+			b.attest(a, r.From)
 		}
 	}
 	for _, a := range e.Attestations {
-		i, ok := p.byPath[a.Path]
-		if !ok || files[i].Path != a.Path {
+		b.attest(a, "")
+	}
+	for i := range b.bids {
+		b.bids[i] = append(b.bids[i], b.exact[i]...)
+	}
+	return b.bids
+}
+
+// bidding collects what is claimed of files.
+type bidding struct {
+	files []File
+	paths *paths
+	// exact are the bids of receipts with the very content.
+	bids, exact [][]Run
+}
+
+func (b *bidding) claim(c Claim, from gitcmd.OID) {
+	run := Run{Class: notes.ClassAI, Source: SourceBlamePrompt, ReceiptID: c.ReceiptID, From: from}
+	run.LineRange = c.envelope()
+	if i, ok := b.paths.exact(c); ok {
+		run.Confidence = Exact
+		if run.Last == 0 {
+			run.LineRange = notes.LineRange{First: 1, Last: notes.MaxLine}
+		}
+		b.exact[i] = append(b.exact[i], run)
+		return
+	}
+	run.Confidence = Envelope
+	if !c.Attached || run.Last == 0 {
+		return
+	}
+	if i, ok := b.paths.find(c.Path, ""); ok {
+		b.bids[i] = append(b.bids[i], run)
+	}
+}
+
+func (b *bidding) attest(a notes.Attestation, from gitcmd.OID) {
+	i, ok := b.paths.byPath[a.Path]
+	if !ok || b.files[i].Path != a.Path {
+		return
+	}
+	b.bids[i] = slices.Grow(b.bids[i], len(a.Lines))
+	for _, r := range a.Lines {
+		if r.First == 0 || r.Last < r.First || r.Last > notes.MaxLine {
 			continue
 		}
-		bids[i] = slices.Grow(bids[i], len(a.Lines))
-		for _, r := range a.Lines {
-			if r.First == 0 || r.Last < r.First || r.Last > notes.MaxLine {
-				continue
-			}
-			bids[i] = append(bids[i], Run{
-				LineRange: r, Class: a.Class, Source: SourceGitAI, Confidence: Attested,
-				ReceiptID: a.ReceiptID, Author: a.Author,
-			})
-		}
+		b.bids[i] = append(b.bids[i], Run{
+			LineRange: r, Class: a.Class, Source: SourceGitAI, Confidence: Attested,
+			ReceiptID: a.ReceiptID, Author: a.Author, From: from,
+		})
 	}
-	for i := range bids {
-		bids[i] = append(bids[i], exact[i]...)
-	}
-	return bids
 }
 
 func (p *paths) exact(c Claim) (int, bool) {

@@ -71,6 +71,22 @@ func Diff(ctx context.Context, repo *gitcmd.Repo, commits []gitcmd.OID, fn func(
 	return nil
 }
 
+// DiffBase returns what a commit has and another one has not, as Diff would if
+// the other were its only parent.
+func DiffBase(ctx context.Context, repo *gitcmd.Repo, base, commit gitcmd.OID) (*Commit, error) {
+	for _, oid := range []gitcmd.OID{base, commit} {
+		if _, err := gitcmd.ParseOID(string(oid)); err != nil {
+			return nil, fmt.Errorf("reading added lines: %w", err)
+		}
+	}
+	var found *Commit
+	_, err := diffRequests(ctx, repo, []gitcmd.OID{commit}, string(commit)+" "+string(base)+"\n", func(c *Commit) error {
+		found = c
+		return nil
+	})
+	return found, err
+}
+
 // failedError is a failure of git, not of the caller's function.
 type failedError struct{ error }
 
@@ -95,12 +111,17 @@ func (e failedError) concernsCommit(ctx context.Context, repo *gitcmd.Repo) bool
 
 // diffRun reads commits with one child and returns how many of them fn has.
 func diffRun(ctx context.Context, repo *gitcmd.Repo, commits []gitcmd.OID, fn func(*Commit) error) (int, error) {
+	return diffRequests(ctx, repo, commits, revisions(commits), fn)
+}
+
+// diffRequests reads what one child says to requests, a line for each commit.
+func diffRequests(ctx context.Context, repo *gitcmd.Repo, commits []gitcmd.OID, requests string, fn func(*Commit) error) (int, error) {
 	queue := &queue{expected: commits, fn: fn}
 	cmd := repo.Command(ctx, diffArguments...)
 	cmd.Config = []string{bigFile, "diff.suppressBlankEmpty=false", "attr.tree=" + emptyTrees[len(commits[0])]}
 	// Nor does a repository with a work tree then take them from its index.
 	cmd.Env = []string{"GIT_INDEX_FILE=/nonexistent/index"}
-	cmd.Stdin = strings.NewReader(revisions(commits))
+	cmd.Stdin = strings.NewReader(requests)
 	var readErr error
 	err := cmd.Stream(func(out io.Reader) error {
 		readErr = readDiff(out, bounds, queue.add)

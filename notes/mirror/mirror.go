@@ -4,7 +4,8 @@
 // (Rules, Remote), the fetch itself, and the notes tips. Fetched notes refs
 // land in refs/incoming/ first. From there they become tips under refs/notes/
 // in one ref transaction that also keeps every tip which the remote deleted or
-// replaced by a non-descendant, as refs/archive/notes/<name>/<oid>.
+// replaced by a non-descendant, as refs/archive/notes/<name>/<oid>. What branches
+// left behind is kept as refs/archive/heads/<oid>.
 //
 // Promises: a process killed at any moment, also between two forced pushes to
 // the remote, loses no fetched notes commit; the next fetch clears what a dead
