@@ -224,7 +224,7 @@ func linesOf(c *store.CommitLines) *CommitLines {
 
 func runOf(r store.AddedRun) AddedRun {
 	return AddedRun{First: r.First, Last: r.Last, Class: r.Class, Source: r.Source, Confidence: r.Confidence, ReceiptId: r.ReceiptID,
-		Author: r.Author}
+		Author: r.Author, FromCommit: r.FromCommit}
 }
 
 // readable is a path of git, which may be any bytes, as text.

@@ -977,6 +977,9 @@ type AddedRun struct {
 	Class      string `json:"class"`
 	Confidence string `json:"confidence"`
 	First      int32  `json:"first"`
+
+	// FromCommit The commit whose note speaks for the lines, where it was left behind; else empty.
+	FromCommit string `json:"from_commit"`
 	Last       int32  `json:"last"`
 	ReceiptId  string `json:"receipt_id"`
 	Source     string `json:"source"`

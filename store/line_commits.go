@@ -140,6 +140,9 @@ type AddedRun struct {
 	First, Last               int32
 	Class, Source, Confidence string
 	ReceiptID, Author         string
+	// FromCommit is the commit whose note speaks for the lines, where it was left
+	// behind.
+	FromCommit string
 }
 
 // CommitLines is whose the lines of one commit are.
@@ -177,7 +180,7 @@ func commitLines(ctx context.Context, q querier, org, repo uuid.UUID, commit str
 		out.Files, out.Cut = out.Files[:maxRelated], true
 	}
 	out.Runs, err = collect[AddedRun](ctx, q, "reading the runs of a commit", `
-		SELECT path, first, last, class, source, confidence, receipt_id, author FROM added_runs
+		SELECT path, first, last, class, source, confidence, receipt_id, author, from_commit FROM added_runs
 		WHERE org_id = $1 AND repo_id = $2 AND commit = $3 ORDER BY path, first LIMIT `+itoa(maxRuns+1), org, repo, commit)
 	if len(out.Runs) > maxRuns {
 		out.Runs, out.Cut = out.Runs[:maxRuns], true
