@@ -256,6 +256,9 @@ CREATE TABLE claims_due (
     PRIMARY KEY (org_id, receipt_id)
 );
 
+-- Those that were found wanting, of which there are few.
+CREATE INDEX findings_claims ON findings (org_id, receipt_id) WHERE code = 'user_mismatch';
+
 -- Who is a bot and who is none, whatever the built-in list says: patterns of names
 -- and addresses in lower case, in which * stands for any run of characters.
 CREATE TABLE bot_rules (

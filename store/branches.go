@@ -61,6 +61,7 @@ func (db *DB) TakeBranches(ctx context.Context, org, repo uuid.UUID, tips map[st
 		for _, step := range []struct{ op, sql string }{
 			{"telling bots from people", `UPDATE stage_commits SET bot = NOT bot
 				WHERE EXISTS (SELECT FROM bot_rules r WHERE r.org_id = stage_commits.org_id) AND is_bot(org_id, author_name, author_email, bot) <> bot`},
+			{"measuring commits", `ANALYZE pg_temp.stage_commits (commit)`},
 			{"adding commits", `INSERT INTO commits SELECT DISTINCT ON (commit) * FROM stage_commits ORDER BY commit ON CONFLICT DO NOTHING`},
 			{"noting claims to check", sqlClaimsOfCommits},
 		} {

@@ -69,8 +69,8 @@ const sqlCheckClaims = `
 	), wrong AS (
 		SELECT DISTINCT ON (id) * FROM judged WHERE NOT fits ORDER BY id, noted_at DESC, repo_id, ref, commit, blob
 	), settled AS (
-		DELETE FROM findings f USING due WHERE f.org_id = $1 AND f.receipt_id = due.receipt_id AND f.code = '` + CodeUserMismatch + `'
-		  AND NOT EXISTS (SELECT FROM wrong w WHERE w.id = f.receipt_id)
+		DELETE FROM findings f USING due WHERE f.org_id = $1 AND f.id = md5('` + CodeUserMismatch + `' || due.receipt_id)::uuid
+		  AND NOT EXISTS (SELECT FROM wrong w WHERE w.id = due.receipt_id)
 	), found AS (
 		INSERT INTO findings AS f (org_id, id, repo_id, code, severity, ref, commit, blob, receipt_id, location, message)
 		SELECT $1, md5('` + CodeUserMismatch + `' || w.id)::uuid, w.repo_id, '` + CodeUserMismatch + `', 'warning', w.ref, w.commit, w.blob, w.id, '',
@@ -81,7 +81,7 @@ const sqlCheckClaims = `
 			message = excluded.message
 		WHERE (f.commit, f.message) <> (excluded.commit, excluded.message)
 	)
-	SELECT count(*)::int FROM due`
+	SELECT count(*)::int AS looked FROM due`
 
 // claimsAtOnce is how many receipts are checked in one transaction.
 const claimsAtOnce = 2000
@@ -97,10 +97,16 @@ func (db *DB) CheckClaims(ctx context.Context) error {
 	}
 	for _, org := range orgs {
 		for n := claimsAtOnce; n == claimsAtOnce; {
-			if err := db.pool.QueryRow(ctx, sqlCheckClaims, org.OrgID, claimsAtOnce).Scan(&n); err != nil {
-				return translate(err, "checking who prompted")
+			if n, err = checkClaims(ctx, db.pool, org.OrgID, claimsAtOnce); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// checkClaims checks at most limit receipts and returns their number.
+func checkClaims(ctx context.Context, q querier, org uuid.UUID, limit int) (int, error) {
+	row, err := collectOne[struct{ Looked int }](ctx, q, "checking who prompted", sqlCheckClaims, org, limit)
+	return row.Looked, err
 }

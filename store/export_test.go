@@ -193,6 +193,24 @@ func ExplainRecall(ctx context.Context, db *DB, org uuid.UUID, ask Recall, after
 	return page, plans, err
 }
 
+// ExplainMoney are the plans of computing costs anew, of checking claims and of
+// lists of sessions.
+func ExplainMoney(ctx context.Context, db *DB, org uuid.UUID, f PromptSessionFilter, after *PromptSessionPosition) ([]string, error) {
+	return ExplainTx(ctx, db, func(tx *Tx) error {
+		if _, err := promptSessions(ctx, tx, org, f, after, 50); err != nil {
+			return err
+		}
+		if _, err := promptSessions(ctx, tx, org, PromptSessionFilter{Emails: []string{"stranger@example.com"}}, nil, 50); err != nil {
+			return err
+		}
+		if _, err := checkClaims(ctx, tx, org, 100); err != nil {
+			return err
+		}
+		_, err := tx.repriceSome(ctx, org, 100)
+		return err
+	})
+}
+
 // ReadLines reads what a batch is classified by, as WriteLines does.
 func (tx *Tx) ReadLines(ctx context.Context, b LineBatch) error {
 	if _, err := tx.demandedLines(ctx, &b); err != nil {

@@ -227,6 +227,13 @@ func (db *DB) TakeMailmap(ctx context.Context, org, repo uuid.UUID, m Mailmap) e
 	})
 }
 
+// forgetMailmap has the mailmap of a repository that is taken up again read anew.
+// Those of removed repositories say nothing.
+func (tx *Tx) forgetMailmap(ctx context.Context, org, repo uuid.UUID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM mailmaps WHERE org_id = $1 AND repo_id = $2`, org, repo)
+	return translate(err, "forgetting a mailmap")
+}
+
 // inIdentities changes what people are made of and then makes them anew.
 func (db *DB) inIdentities(ctx context.Context, org uuid.UUID, change func(*Tx) error) error {
 	return db.InTx(ctx, func(tx *Tx) error {

@@ -78,6 +78,22 @@ func TestAddressesLeadToOnePerson(t *testing.T) {
 	}
 }
 
+func TestMailmapsComeAndGoWithTheirRepositories(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.mailmap(f.src.Repo, "m1", "a@x.org", "b@x.org")
+	if err := f.db.RemoveRepo(t.Context(), f.by(), f.src.Repo.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.want(identityState)
+	storetest.MustRepo(t, f.db, f.src.Org, "backend", "https://git.example.com/backend.git")
+	if blob, err := f.db.MailmapBlob(t.Context(), f.src.Org.ID, f.src.Repo.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the mailmap is taken for read: %q, %v", blob, err)
+	}
+	f.mailmap(f.src.Repo, "m1", "a@x.org", "b@x.org")
+	f.want(identityState, "a@x.org b@x.org mailmap")
+}
+
 func TestRulesThatMakeNoPersonAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

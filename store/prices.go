@@ -234,12 +234,13 @@ func (tx *Tx) RemovePrice(ctx context.Context, by access.Principal, id uuid.UUID
 	if err != nil {
 		return Price{}, err
 	}
-	at := slices.IndexFunc(book.rows, func(p Price) bool { return p.ID == id })
+	at := slices.IndexFunc(book.stored, func(p Price) bool { return p.ID == id })
 	if at < 0 {
 		return Price{}, fmt.Errorf("finding price %s: %w", id, ErrNotFound)
 	}
-	gone := book.rows[at]
-	book.rows = slices.Delete(slices.Clone(book.rows), at, at+1)
+	gone := book.stored[at]
+	key := price.Key(gone.Model)
+	book.rows[key] = slices.DeleteFunc(book.rows[key], func(p Price) bool { return p.ID == id })
 	if err := tx.savePrices(ctx, by.Org, book); err != nil {
 		return Price{}, err
 	}
@@ -267,7 +268,9 @@ func (tx *Tx) RemovePriceAlias(ctx context.Context, by access.Principal, alias s
 
 // draft is an organisation's own prices on their way to other ones.
 type draft struct {
-	stored, rows           []Price
+	stored []Price
+	// rows are by the key of their model.
+	rows                   map[string][]Price
 	storedAliases, aliases []PriceAlias
 }
 
@@ -286,36 +289,45 @@ func (tx *Tx) draftPrices(ctx context.Context, org uuid.UUID) (*draft, error) {
 		return nil, err
 	}
 	d.storedAliases, err = priceAliases(ctx, tx, org)
-	d.rows, d.aliases = slices.Clone(d.stored), slices.Clone(d.storedAliases)
+	d.rows, d.aliases = map[string][]Price{}, slices.Clone(d.storedAliases)
+	for _, p := range d.stored {
+		d.rows[price.Key(p.Model)] = append(d.rows[price.Key(p.Model)], p)
+	}
 	return d, err
 }
 
 // set lays p over the entries of its model; see SetPrices.
 func (d *draft) set(p *Price) {
-	if from := p.Entry().From; p.ValidUntil == nil {
-		p.ValidUntil = d.next(p.Model, from)
+	key := price.Key(p.Model)
+	if p.ValidUntil == nil {
+		p.ValidUntil = nextAfter(d.rows[key], p.Entry().From)
 	}
 	var kept []Price
-	for _, row := range d.rows {
-		if price.Key(row.Model) != price.Key(p.Model) {
-			kept = append(kept, row)
-			continue
-		}
+	for _, row := range d.rows[key] {
 		kept = append(kept, row.without(p)...)
 	}
-	d.rows = append(kept, *p)
+	d.rows[key] = append(kept, *p)
 }
 
-// next is when the first entry of a model begins behind a moment; nil is never.
-func (d *draft) next(model string, after time.Time) *time.Time {
+// nextAfter is when the first of some entries begins behind a moment; nil is never.
+func nextAfter(rows []Price, after time.Time) *time.Time {
 	var next *time.Time
-	for _, row := range d.rows {
-		begins := row.Entry().From
-		if price.Key(row.Model) == price.Key(model) && begins.After(after) && (next == nil || begins.Before(*next)) {
-			next = row.ValidFrom
+	for i := range rows {
+		begins := rows[i].Entry().From
+		if begins.After(after) && (next == nil || begins.Before(*next)) {
+			next = rows[i].ValidFrom
 		}
 	}
 	return next
+}
+
+// all are the entries by model.
+func (d *draft) all() []Price {
+	var all []Price
+	for _, key := range slices.Sorted(maps.Keys(d.rows)) {
+		all = append(all, d.rows[key]...)
+	}
+	return all
 }
 
 // without is what of an entry lies outside of the period of q, if q begins in its
@@ -345,10 +357,11 @@ func (d *draft) alias(a PriceAlias) {
 
 // check makes sure that the prices are a book.
 func (d *draft) check() error {
-	if len(d.rows)+len(d.aliases) > maxOwnPrices {
+	all := d.all()
+	if len(all)+len(d.aliases) > maxOwnPrices {
 		return &InvalidError{"model", "makes more than " + itoa(maxOwnPrices) + " entries and aliases"}
 	}
-	if _, err := ownBook(d.rows, d.aliases); err != nil {
+	if _, err := ownBook(all, d.aliases); err != nil {
 		return &InvalidError{"model", strings.TrimPrefix(err.Error(), "making price book: ")}
 	}
 	return nil
@@ -360,19 +373,30 @@ func (tx *Tx) savePrices(ctx context.Context, org uuid.UUID, d *draft) error {
 		return err
 	}
 	b := &pgx.Batch{}
-	for _, p := range d.stored {
-		if !slices.ContainsFunc(d.rows, func(q Price) bool { return p.same(&q) }) {
+	d.queueEntries(b, org)
+	d.queueAliases(b, org)
+	return translate(tx.SendBatch(ctx, b).Close(), "saving prices")
+}
+
+func (d *draft) queueEntries(b *pgx.Batch, org uuid.UUID) {
+	stored, all := byID(d.stored), d.all()
+	wanted := byID(all)
+	for i := range d.stored {
+		if p := &d.stored[i]; !p.same(wanted[p.ID]) {
 			b.Queue(`DELETE FROM price_entries WHERE org_id = $1 AND id = $2`, org, p.ID)
 		}
 	}
-	for _, p := range d.rows {
-		if !slices.ContainsFunc(d.stored, func(q Price) bool { return p.same(&q) }) {
+	for i := range all {
+		if p := &all[i]; !p.same(stored[p.ID]) {
 			b.Queue(`INSERT INTO price_entries (org_id, id, model, valid_from, valid_until, input_rate, output_rate,
 					cache_read_rate, cache_creation_rate, source, created_by)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, org, p.ID, p.Model, p.ValidFrom, p.ValidUntil,
 				p.InputRate, p.OutputRate, p.CacheReadRate, p.CacheCreationRate, p.Source, p.CreatedBy)
 		}
 	}
+}
+
+func (d *draft) queueAliases(b *pgx.Batch, org uuid.UUID) {
 	for _, a := range d.storedAliases {
 		if !slices.Contains(d.aliases, a) {
 			b.Queue(`DELETE FROM price_aliases WHERE org_id = $1 AND alias = $2`, org, a.Alias)
@@ -383,11 +407,18 @@ func (tx *Tx) savePrices(ctx context.Context, org uuid.UUID, d *draft) error {
 			b.Queue(`INSERT INTO price_aliases (org_id, alias, model, created_by) VALUES ($1, $2, $3, $4)`, org, a.Alias, a.Model, a.CreatedBy)
 		}
 	}
-	return translate(tx.SendBatch(ctx, b).Close(), "saving prices")
+}
+
+func byID(rows []Price) map[uuid.UUID]*Price {
+	out := make(map[uuid.UUID]*Price, len(rows))
+	for i := range rows {
+		out[rows[i].ID] = &rows[i]
+	}
+	return out
 }
 
 // same reports whether two rows are one entry with one end.
 func (p *Price) same(q *Price) bool {
-	return p.ID == q.ID && (p.ValidUntil == q.ValidUntil ||
+	return q != nil && (p.ValidUntil == q.ValidUntil ||
 		p.ValidUntil != nil && q.ValidUntil != nil && p.ValidUntil.Equal(*q.ValidUntil))
 }

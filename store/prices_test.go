@@ -139,6 +139,25 @@ func TestAChangeOfPricesComputesCostsAnew(t *testing.T) {
 	}
 }
 
+// TestALowerPriceLowersWhatPushesCount: a prompt that was pushed and stored before
+// its price fell does not count by the old one beside the new one.
+func TestALowerPriceLowersWhatPushesCount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.take("", "t1", true, store.Batch{Versions: []store.Version{step(1, "c1", "b1")}, Tip: tip("c1", "b1"),
+		Bodies: []store.Body{body("c1", "b1", used("r1", 1, "1", "gpt-5", 1_000_000, 0), used("r2", 2, "1", "gpt-5", 1_000_000, 0))}})
+	exec(t, f.db, `INSERT INTO pushed_prompts (org_id, prompt_id, decision_id, repo_id, user_email, day, cost_usd, summed_usd, summed_user_usd)
+		SELECT org_id, prompt_id, repo_id, repo_id, user_email, day, 1.25, CASE receipt_id WHEN 'r1' THEN 0 END, CASE receipt_id WHEN 'r1' THEN 0 END
+		FROM prompts`)
+	f.setPrices(store.PriceChange{Set: []price.Entry{costs("gpt-5", "", "0.5", "1")}})
+	f.reprice()
+	f.want(`SELECT trim_scale(cost_usd) || ' ' || stale FROM pushed_prompts ORDER BY stale`, "0.5 false", "0.5 true")
+	exec(t, f.db, `UPDATE pushed_prompts SET cost_usd = 0.25`)
+	f.setPrices(store.PriceChange{Set: []price.Entry{costs("gpt-5", "", "2", "1")}})
+	f.reprice()
+	f.want(`SELECT trim_scale(cost_usd)::text FROM pushed_prompts`, "0.25", "0.25")
+}
+
 func TestPricesThatMakeNoBookAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -55,6 +55,10 @@ type PromptSessionPosition struct {
 // PromptSessions returns up to limit sessions after a position (nil: from the start), the
 // one with the newest prompt first.
 func (db *DB) PromptSessions(ctx context.Context, org uuid.UUID, f PromptSessionFilter, after *PromptSessionPosition, limit int) ([]PromptSession, error) {
+	return promptSessions(ctx, db.pool, org, f, after, limit)
+}
+
+func promptSessions(ctx context.Context, q querier, org uuid.UUID, f PromptSessionFilter, after *PromptSessionPosition, limit int) ([]PromptSession, error) {
 	c := &conditions{parts: []string{"s.org_id = $1"}, args: []any{org}}
 	if len(f.Repos) > 0 {
 		c.add("s.repos && ?::uuid[]", f.Repos)
@@ -77,7 +81,7 @@ func (db *DB) PromptSessions(ctx context.Context, org uuid.UUID, f PromptSession
 	if after != nil {
 		c.add("(s.last_at, s.id) < (?, ?)", after.LastAt, after.ID)
 	}
-	return collect[PromptSession](ctx, db.pool, "listing sessions", "SELECT "+promptSessionColumns+" FROM prompt_sessions s WHERE "+c.where()+
+	return collect[PromptSession](ctx, q, "listing sessions", "SELECT "+promptSessionColumns+" FROM prompt_sessions s WHERE "+c.where()+
 		" ORDER BY s.last_at DESC, s.id DESC LIMIT "+itoa(limit), append([]any{planned}, c.args...)...)
 }
 

@@ -141,6 +141,9 @@ func (tx *Tx) createRepo(ctx context.Context, by access.Principal, in NewRepo) (
 	if err := tx.setCredential(ctx, repo.ID, in.User, in.Secret); err != nil {
 		return Repo{}, err
 	}
+	if err := tx.forgetMailmap(ctx, by.Org, repo.ID); err != nil {
+		return Repo{}, err
+	}
 	return repo, tx.Audit(ctx, by, "repo.add", in.Name,
 		map[string]any{"url": in.RemoteURL, "notes_refs": repo.NotesRefs, "gateway": repo.Gateway})
 }
@@ -249,7 +252,7 @@ func (db *DB) Repos(ctx context.Context, org uuid.UUID) ([]Repo, error) {
 // RemoveRepo stops fetching a repository. Its receipts and numbers stay: they
 // were true, and adding it again takes them up.
 func (db *DB) RemoveRepo(ctx context.Context, by access.Principal, id uuid.UUID) error {
-	return db.InTx(ctx, func(tx *Tx) error {
+	return db.inIdentities(ctx, by.Org, func(tx *Tx) error {
 		repo, err := collectOne[Repo](ctx, tx, "removing repository "+id.String(), `
 			UPDATE repos SET removed_at = now(), credential = NULL
 			WHERE org_id = $1 AND id = $2 AND removed_at IS NULL RETURNING `+repoColumns, by.Org, id)

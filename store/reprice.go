@@ -283,6 +283,13 @@ var sqlReprice = `
 	       coalesce((SELECT timestamp::text FROM page ORDER BY timestamp, id LIMIT 1), '') AS before,
 	       coalesce((SELECT id FROM page ORDER BY timestamp, id LIMIT 1), '') AS before_id, '' AS model`
 
+// sqlPushedAnew lets pushed prompts that are stored cost no more than they do now:
+// what they cost beyond that by the price at the push would count for ever.
+const sqlPushedAnew = `
+	UPDATE pushed_prompts p SET cost_usd = s.cost_usd, stale = p.summed_usd IS NOT NULL
+	FROM stage_prompts t JOIN prompts s ON s.org_id = @org AND s.prompt_id = t.prompt_id
+	WHERE p.org_id = @org AND p.prompt_id = t.prompt_id AND p.cost_usd > s.cost_usd`
+
 // repriceSome computes some receipts of one model that is due, and reports
 // whether there may be more.
 func (tx *Tx) repriceSome(ctx context.Context, org uuid.UUID, batch int) (more bool, err error) {
@@ -315,7 +322,8 @@ func (in *Intake) reprice(ctx context.Context, d due, batch int) error {
 		return err
 	}
 	if some.Changed > 0 {
-		err := in.run(ctx, statement{"measuring prompts", sqlAnalyzePrompts, nil}, statement{"writing prompts", sqlWritePrompts, nil})
+		err := in.run(ctx, statement{"measuring prompts", sqlAnalyzePrompts, nil}, statement{"writing prompts", sqlWritePrompts, nil},
+			statement{"correcting pushed prompts", sqlPushedAnew, nil})
 		if err != nil {
 			return err
 		}

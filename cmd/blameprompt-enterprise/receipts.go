@@ -260,6 +260,11 @@ type receiptDetail struct {
 		Code     string `json:"code"`
 		Message  string `json:"message"`
 	} `json:"findings"`
+	// Price is what the cost was computed with, nil if it was not computed.
+	Price *struct {
+		Model  string `json:"model"`
+		Source string `json:"source"`
+	} `json:"price"`
 	Provenance struct {
 		Ref         string `json:"ref"`
 		NotesCommit string `json:"notes_commit"`
@@ -285,6 +290,9 @@ func (a *app) printReceipt(r receiptDetail) error {
 		{"Session", r.SessionID},
 		{"Prompt", shorten(r.PromptSummary, 400)},
 		{"Answer", shorten(r.ResponseSummary, 400)},
+	}
+	if r.Price != nil {
+		rows = append(rows, []string{"Price", r.Price.Model + ": " + r.Price.Source})
 	}
 	for _, f := range r.Files {
 		text := f.Path
