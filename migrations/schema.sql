@@ -2322,6 +2322,8 @@ CREATE INDEX decisions_repo ON public.decisions USING btree (org_id, repo_id, id
 
 CREATE INDEX decisions_waiting ON public.decisions USING btree (org_id, repo_id, id) WHERE (state = ANY (ARRAY['pending'::text, 'held'::text]));
 
+CREATE INDEX findings_claims ON public.findings USING btree (org_id, receipt_id) WHERE (code = 'user_mismatch'::text);
+
 CREATE INDEX findings_commit ON public.findings USING btree (org_id, repo_id, commit);
 
 CREATE INDEX findings_refs ON public.findings USING btree (org_id, code, found_at DESC) WHERE (code = ANY (ARRAY['notes_ref_rewritten'::text, 'notes_ref_deleted'::text]));

@@ -180,7 +180,7 @@ func priceID(e *price.Entry) uuid.UUID {
 // receipts of the organisation.
 const (
 	repriceModels   = 1000
-	repriceReceipts = 5000
+	repriceReceipts = 1000
 )
 
 // Reprice computes the costs of receipts, prompts and rollups anew where the book

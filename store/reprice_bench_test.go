@@ -32,7 +32,7 @@ func BenchmarkReprice(b *testing.B) {
 		}
 		began, steps := time.Now(), 0
 		for more := true; more; steps++ {
-			if more, err = store.RepriceOnce(b.Context(), db, org.ID, 5000); err != nil {
+			if more, err = store.RepriceOnce(b.Context(), db, org.ID, 1000); err != nil {
 				b.Fatal(err)
 			}
 		}
