@@ -38,7 +38,7 @@ lint: ## check format, vet, staticcheck, imports, modules and shell scripts
 	go mod verify
 	@if command -v shellcheck >/dev/null; then shellcheck install.sh .ci/run; else echo "shellcheck is not here"; fi
 
-generate: deps ## write what is generated: the API's types, the schema's dump
+generate: deps ## write what is generated: the API's types, the schema's dump, the style of pages
 	$(WITH_POSTGRES) go generate ./...
 
 bench: bench-ingest bench-api bench-decide bench-push bench-lines bench-cli ## measure what the README promises

@@ -158,3 +158,23 @@ func (tx *Tx) pushedRepos(ctx context.Context, org uuid.UUID, d Delivery) ([]Rep
 		SELECT `+repoColumns+` FROM known
 		WHERE addressed OR NOT EXISTS (SELECT FROM known WHERE addressed) ORDER BY id`, org, d.URLKeys, d.Name)
 }
+
+// StoredDelivery is a webhook delivery as it was recorded.
+type StoredDelivery struct {
+	Forge      string
+	DeliveryID string
+	Event      string
+	// Repo is the name that the forge gave, RepoID the repository that it asked to be
+	// fetched; nil for none.
+	Repo       string
+	RepoID     *uuid.UUID
+	Outcome    string
+	ReceivedAt time.Time
+}
+
+// Deliveries lists the newest limit deliveries of an organisation, newest first.
+func (db *DB) Deliveries(ctx context.Context, org uuid.UUID, limit int) ([]StoredDelivery, error) {
+	return collect[StoredDelivery](ctx, db.pool, "listing webhook deliveries", `
+		SELECT forge, delivery_id, event, repo, repo_id, outcome, received_at FROM webhook_deliveries
+		WHERE org_id = $1 ORDER BY received_at DESC, delivery_id LIMIT $2`, org, limit)
+}

@@ -18,6 +18,7 @@ import (
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/blameprompt/enterprise/policy/access"
 )
@@ -206,6 +207,54 @@ var looks = []struct {
 	dark  bool
 }{{1280, false}, {1280, true}, {390, true}, {390, false}}
 
+// An administrator works with the mouse and the keyboard: searches, follows
+// decisions as they come, waives one, makes a policy and switches the colours.
+func TestAnAdministratorAtWork(t *testing.T) {
+	c := newChromium(t)
+	w := furnished(t)
+	w.person(w.org, "ada@example.com", access.RoleAdmin)
+	c.look(1280, 900, false)
+	c.login(w, "ada@example.com")
+
+	// A search replaces the list and the address, without loading the page.
+	c.run(chromedp.KeyEvent("g"), chromedp.KeyEvent("r"), chromedp.WaitVisible("#q"), chromedp.Evaluate(`window.sameDocument = true`, nil),
+		chromedp.SendKeys("#q", "no such text"), chromedp.WaitVisible("#live .empty"))
+	var same bool
+	var address string
+	c.run(chromedp.Evaluate(`window.sameDocument === true`, &same), chromedp.Location(&address))
+	if !same || !strings.Contains(address, "/receipts?q=no") || strings.Contains(address, "repo=&") {
+		t.Errorf("the search loaded the page anew (%t) or left the address as %s", !same, address)
+	}
+
+	// A decision that is made meanwhile appears by itself.
+	c.run(chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("g"), chromedp.KeyEvent("e"), chromedp.WaitVisible("#live table"))
+	id := w.refusal("fresh@example.com")
+	c.run(chromedp.WaitVisible(`a[href="/decisions/`+id+`"]`, chromedp.ByQuery), chromedp.Click(`a[href="/decisions/`+id+`"]`, chromedp.ByQuery),
+		chromedp.WaitVisible("#reason"), chromedp.SendKeys("#reason", "agreed with the team"), chromedp.Submit("#reason"),
+		chromedp.WaitVisible(".notice"))
+	if n := w.column(`SELECT count(*)::text FROM waivers`); n != "1" {
+		t.Errorf("%s waivers", n)
+	}
+
+	// A form that is filled in is checked while it is, and saved by its button.
+	c.run(chromedp.Navigate(w.srv.URL+"/policies/new?rule=max_cost_per_day"), chromedp.WaitVisible("#name"), chromedp.SendKeys("#name", "Daily limit"),
+		chromedp.Evaluate(emptied, nil), chromedp.SendKeys(`[name="rule.max_cost_per_day"]`, "a lot"), chromedp.WaitVisible("#live .refused"),
+		chromedp.Evaluate(emptied, nil), chromedp.SendKeys(`[name="rule.max_cost_per_day"]`, "50"), chromedp.WaitVisible("#live .notice"),
+		chromedp.Click(`button[value="save"]`), chromedp.WaitVisible(`a[href$="/edit"]`))
+
+	// The switch of colours stays for the next page.
+	var theme string
+	c.run(chromedp.Click(`.fixed-menu button[value="dark"]`), chromedp.WaitVisible(`html[data-theme="dark"]`), chromedp.Navigate(w.srv.URL+"/"),
+		chromedp.WaitVisible("h1"), chromedp.Evaluate(`document.documentElement.dataset.theme`, &theme))
+	if theme != "dark" {
+		t.Errorf("the theme of the next page is %q", theme)
+	}
+	c.quiet("at work")
+}
+
+// emptied takes the default out of a field.
+const emptied = `document.getElementsByName("rule.max_cost_per_day")[0].value = ""`
+
 // sights are one page of each kind.
 func (w *world) sights() map[string]string {
 	w.t.Helper()
@@ -216,6 +265,7 @@ func (w *world) sights() map[string]string {
 		"reviews": "/enforcement/reviews", "waivers": "/enforcement/waivers", "policies": "/policies", "policy-new": "/policies/new?rule=allowed_models",
 		"policy": "/policies/" + w.column(`SELECT id::text FROM policies LIMIT 1`), "policy-json": "/policies/new?as=json",
 		"repositories": "/repositories", "repository": "/repositories/" + w.column(`SELECT id::text FROM repos WHERE name = 'repo-1'`),
-		"repository-new": "/repositories/new", "help": "/help", "account": "/account",
+		"repository-new": "/repositories/new", "help": "/help", "teams": "/teams", "coverage": "/coverage", "commit": "/repositories/repo-1/commits/" + w.column(`SELECT commit FROM commit_lines WHERE ai > 0 LIMIT 1`), "commits": "/commits", "team": "/teams/team-0", "audit": "/audit", "settings": "/settings", "people": "/settings/people",
+		"keys": "/settings/keys", "webhooks": "/settings/webhooks", "ssh-keys": "/settings/ssh-keys", "account": "/account",
 	}
 }

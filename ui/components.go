@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 	"time"
@@ -123,41 +124,86 @@ const (
 	chartHeight = 120
 )
 
-// point is a day of a chart.
+// point is the value of a day.
 type point struct {
 	day   time.Time
-	value float64
-	shown string
+	value store.Decimal
 }
 
-// barChart draws one bar for each day of a period, also for days without rows.
-func barChart(title, down, kind string, from, to time.Time, points []point) Chart {
+// maxDays is how many days have a bar each; longer periods have one for a week.
+const maxDays = 92
+
+// bucket is a bar's days and the exact sum of their values.
+type bucket struct {
+	first, last int
+	sum         *big.Rat
+}
+
+// buckets sums points up by day, or by week in a long period.
+func buckets(from time.Time, days int, points []point) []bucket {
+	width := 1
+	if days > maxDays {
+		width = 7
+	}
+	var out []bucket
+	for _, p := range points {
+		value, ok := new(big.Rat).SetString(orZero(p.value))
+		day := int(p.day.Sub(from) / (24 * time.Hour))
+		if !ok || day < 0 || day >= days {
+			continue
+		}
+		first := day / width * width
+		if n := len(out); n == 0 || out[n-1].first != first {
+			out = append(out, bucket{first, min(first+width, days) - 1, new(big.Rat)})
+		}
+		last := &out[len(out)-1]
+		last.sum.Add(last.sum, value)
+	}
+	return out
+}
+
+// barChart draws the values of a period; show writes one for people. Points are
+// in the order of days.
+func barChart(title, down, kind string, from, to time.Time, points []point, show func(any) string) Chart {
 	days := int(to.Sub(from)/(24*time.Hour)) + 1
 	c := Chart{Title: title, Across: "Day", Down: down, Width: chartWidth, Height: chartHeight,
 		From: from.Format("2 Jan"), To: to.Format("2 Jan")}
+	list := buckets(from, days, points)
 	var top float64
-	var highest point
-	for _, p := range points {
-		if p.value > top {
-			top, highest = p.value, p
+	var highest bucket
+	for _, b := range list {
+		if v, _ := b.sum.Float64(); v > top {
+			top, highest = v, b
 		}
 	}
-	if days < 1 || top == 0 {
+	if top == 0 {
 		return c
 	}
 	step := float64(chartWidth) / float64(days)
-	for _, p := range points {
-		height := p.value / top * (chartHeight - 4)
-		x := float64(int(p.day.Sub(from)/(24*time.Hour))) * step
-		label := p.day.Format("2 Jan 2006")
-		c.Bars = append(c.Bars, Bar{Kind: kind, X: decimal(x + step*0.1), Y: decimal(chartHeight - height), W: decimal(max(step*0.8, 0.5)),
-			H: decimal(height), Label: label, Value: p.shown})
-		c.Rows = append(c.Rows, ChartRow{label, p.shown})
+	for _, b := range list {
+		value, _ := b.sum.Float64()
+		height := value / top * (chartHeight - 4)
+		width := step * float64(b.last-b.first+1)
+		label, shown := b.label(from), show(b.decimal())
+		c.Bars = append(c.Bars, Bar{Kind: kind, X: decimal(float64(b.first)*step + width*0.1), Y: decimal(chartHeight - height),
+			W: decimal(max(width*0.8, 0.5)), H: decimal(height), Label: label, Value: shown})
+		c.Rows = append(c.Rows, ChartRow{label, shown})
 	}
 	c.Lines = []string{decimal(chartHeight - 0.5), decimal(chartHeight / 2), "4"}
-	c.Top = "highest " + highest.shown
-	c.Summary = fmt.Sprintf("%d days with values, the highest %s on %s", len(c.Bars), highest.shown, highest.day.Format("2 January 2006"))
+	c.Top = "highest " + show(highest.decimal())
+	c.Summary = fmt.Sprintf("%d bars, the highest %s on %s", len(c.Bars), show(highest.decimal()), highest.label(from))
 	return c
+}
+
+func (b bucket) decimal() store.Decimal { return store.Decimal(b.sum.FloatString(6)) }
+
+// label is the days of a bar.
+func (b bucket) label(from time.Time) string {
+	first, last := from.AddDate(0, 0, b.first), from.AddDate(0, 0, b.last)
+	if b.first == b.last {
+		return first.Format("2 Jan 2006")
+	}
+	return first.Format("2 Jan") + " to " + last.Format("2 Jan 2006")
 }
 
 func decimal(f float64) string {

@@ -32,9 +32,27 @@ func furnished(t testing.TB) *world {
 		 FROM (SELECT id AS i, row_number() OVER () AS id_number FROM receipts) n WHERE n.i = receipts.id AND id_number <= 300`,
 		`UPDATE receipt_files SET path = $1 WHERE receipt_id IN (SELECT id FROM receipts WHERE prompt_summary = $1)`,
 		`UPDATE repos SET fetch_error = $1, fetch_failures = 3 WHERE name = 'repo-1'`,
+		// Commits of the last days, every second with AI lines, every third with a note.
+		`INSERT INTO commits (org_id, repo_id, commit, parents, author_name, author_email, authored_at, committer_name, committer_email,
+			committed_at, subject, bot)
+		 SELECT org_id, id, md5(name || i) || '00000000', '{}', $1, 'dev' || i || '@example.com', now() - i * interval '5 h', $1, '',
+			now() - i * interval '5 h', $1, false FROM repos, generate_series(1, 70) i WHERE name = 'repo-1'`,
+		`INSERT INTO commit_lines (org_id, repo_id, commit, on_default, merge, committed_at, day, author_email, added, ai, human, unknown,
+			trailer, excluded, deleted, noted, agent, bot, state, digest)
+		 SELECT org_id, repo_id, commit, true, false, committed_at, (committed_at AT TIME ZONE 'UTC')::date, author_email, 30, 10 * (n % 2),
+			5, 25 - 10 * (n % 2), 0, 3, 4, n % 3 = 0, CASE n % 4 WHEN 0 THEN '<b>agent' ELSE '' END, false, 'classified', '\x00'
+		 FROM (SELECT *, row_number() OVER (ORDER BY committed_at) AS n FROM commits WHERE subject = $1) c`,
+		`INSERT INTO added_files SELECT org_id, repo_id, commit, convert_to($1, 'UTF8'), '', '', '', 30, ai, human, unknown, 0 FROM commit_lines`,
+		`INSERT INTO added_runs SELECT org_id, repo_id, commit, convert_to($1, 'UTF8'), 1, 10, 'ai', 'blameprompt', 'exact', 'r-1', $1
+		 FROM commit_lines WHERE ai > 0`,
+		// The sums of receipts end months ago; here they end today.
+		`UPDATE rollups SET day = day + 10000`, `UPDATE rollups SET day = day - 10000 + (current_date - date '2026-07-01')`,
 	} {
+		if !strings.Contains(sql, "$1") {
+			sql += " WHERE $1 <> ''"
+		}
 		if _, err := w.db.Pool().Exec(t.Context(), sql, nasty); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v: %s", err, sql)
 		}
 	}
 	w.furnishEnforcement(nasty)
@@ -76,6 +94,22 @@ func (w *world) furnishEnforcement(nasty string) {
 				Commits: []push.Commit{{OID: commit, Author: push.Person{Name: nasty}, Files: []push.File{{Path: nasty, Added: 10, AI: 4}}}}},
 		})
 	}
+}
+
+// refusal is a push that a policy refuses just now.
+func (w *world) refusal(pusher string) string {
+	w.t.Helper()
+	repo, err := w.db.Repo(w.t.Context(), w.org.ID, "repo-1")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	policy, commit := w.column(`SELECT id::text FROM policies LIMIT 1`), strings.Repeat("f", 40)
+	finding := push.Finding{PolicyID: policy, PolicyName: "no models", Version: 1, Rule: "blocked_models", Problem: push.Violated,
+		Outcome: push.Refuse, Commit: commit, Message: "A model is not allowed.", Next: "Use another one."}
+	id := storetest.MustDecision(w.t, w.db, w.org, storetest.Decision{At: time.Now(), Repo: repo, Pusher: pusher, State: store.StateFinal,
+		Verdict: push.Verdict{Outcome: push.Refuse, Findings: []push.Finding{finding}},
+		Input:   push.Input{Refs: []push.Ref{{Name: "refs/heads/main", New: commit, Kind: push.Update}}, Commits: []push.Commit{{OID: commit}}}})
+	return id.String()
 }
 
 var linkTo = regexp.MustCompile(`(?:href|hx-get)="([^"#]*)`)

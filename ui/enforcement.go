@@ -20,7 +20,7 @@ import (
 type Decisions struct {
 	Base
 	Tabs    []Tab
-	Choices choices
+	Choices Choices
 	Query   url.Values
 	Rows    []store.Decision
 	Chips   []Chip

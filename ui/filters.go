@@ -75,14 +75,14 @@ func (p *pages) policyNamed(ctx context.Context, org uuid.UUID, f *form, name st
 	return row.ID, err
 }
 
-// choices are the names that filter fields propose; long lists are cut, since
+// Choices are the names that filter fields propose; long lists are cut, since
 // what is typed counts all the same.
-type choices struct{ Repos, Teams, Policies []string }
+type Choices struct{ Repos, Teams, Policies []string }
 
 const maxChoices = 200
 
-func (p *pages) choices(ctx context.Context, org uuid.UUID) (choices, error) {
-	var out choices
+func (p *pages) choices(ctx context.Context, org uuid.UUID) (Choices, error) {
+	var out Choices
 	repos, err := p.cfg.DB.Repos(ctx, org)
 	if err != nil {
 		return out, err

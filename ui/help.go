@@ -46,6 +46,7 @@ var definitions = []Definition{
 	{"unknown", "Unknown lines", "Added lines that nothing attests: no receipt, note or trailer says whose they are. Unknown is a class of its own, and never human."},
 	{"coverage", "Coverage", "Commits of the default branch, without bots, that have a note which could be read, among all of them. Where it is low, the AI share is " +
 		"a lower bound."},
+	{"marked", "AI-marked without a note", "Commits whose trailers or identities name an agent and that no note speaks of: receipts that stayed on somebody's machine, most likely."},
 	{"live", "Live AI share", "AI lines among the lines at the tip of the default branch, each by the commit that git blame says it comes from."},
 	{"decisions", "Decisions", "A decision is what was said of one push. Its outcome is what the pusher was told; its state is where it stands now: final, pending " +
 		"(receipts may still come), held (its branch takes no more pushes of that pusher) or released."},

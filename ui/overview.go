@@ -20,9 +20,13 @@ type Overview struct {
 	Days    int
 	Periods []View
 	// From and To are its days; Rows is where its receipts are.
-	From, To      time.Time
-	Rows          string
-	Figures       []Figure
+	From, To time.Time
+	Rows     string
+	Figures  []Figure
+	// LineFigures are whose the added lines are, Lines and Classes their bar.
+	LineFigures   []Figure
+	Lines         store.LineSums
+	Classes       Share
 	Charts        []Chart
 	Models, Repos []Ranked
 	Attention     Attention
@@ -77,13 +81,8 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := &Overview{Base: base, Days: usualPeriod}
-	if n, err := strconv.Atoi(r.URL.Query().Get("days")); err == nil && n > 0 && n <= periods[len(periods)-1] {
-		page.Days = n
-	}
-	for _, days := range periods {
-		page.Periods = append(page.Periods, View{Name: strconv.Itoa(days) + " days", Path: "/?days=" + strconv.Itoa(days), Current: days == page.Days})
-	}
+	page := &Overview{Base: base, Days: daysOf(r)}
+	page.Periods = periodViews("/", page.Days)
 	if err := p.sums(r.Context(), page); err != nil {
 		return err
 	}
@@ -95,29 +94,67 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 
 // sums reads the period and the one before it, both of the organisation's days.
 func (p *pages) sums(ctx context.Context, page *Overview) error {
-	org, err := p.cfg.DB.OrgByID(ctx, page.Viewer.Org)
-	if err != nil {
+	var err error
+	if page.From, page.To, err = p.orgDays(ctx, &page.Base, page.Days); err != nil {
 		return err
 	}
-	zone, err := time.LoadLocation(org.TimeZone)
-	if err != nil {
-		return err
-	}
-	year, month, day := page.Now.In(zone).Date()
-	page.To = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-	page.From = page.To.AddDate(0, 0, 1-page.Days)
+	org := page.Viewer.Org
 	page.Rows = "/receipts?from=" + page.From.Format(time.DateOnly) + "&to=" + page.To.Format(time.DateOnly)
-	now, err := p.cfg.DB.Analytics(ctx, org.ID, store.AnalyticsFilter{From: page.From, To: page.To}, topRanked)
+	now, err := p.cfg.DB.Analytics(ctx, org, store.AnalyticsFilter{From: page.From, To: page.To}, topRanked)
 	if err != nil {
 		return err
 	}
-	before, err := p.cfg.DB.Analytics(ctx, org.ID,
+	before, err := p.cfg.DB.Analytics(ctx, org,
 		store.AnalyticsFilter{From: page.From.AddDate(0, 0, -page.Days), To: page.From.AddDate(0, 0, -1)}, 1)
 	if err != nil {
 		return err
 	}
+	covered, err := p.cfg.DB.Coverage(ctx, org, store.AnalyticsFilter{From: page.From, To: page.To}, 1)
+	if err != nil {
+		return err
+	}
 	page.fill(&now, &before)
+	page.Lines, page.Classes = covered.Total, lineShare(covered.Total.AI, covered.Total.Human, covered.Total.Unknown)
+	page.LineFigures = lineFigures(covered.Total, commitRows(page.From, page.To))
+	live, err := p.cfg.DB.LiveTotal(ctx, org, nil)
+	if err != nil {
+		return err
+	}
+	page.LineFigures = append(page.LineFigures, liveFigure(live, "/repositories"))
 	return nil
+}
+
+// daysOf is the length of the period that a query asks for.
+func daysOf(r *http.Request) int {
+	if n, err := strconv.Atoi(r.URL.Query().Get("days")); err == nil && n > 0 && n <= periods[len(periods)-1] {
+		return n
+	}
+	return usualPeriod
+}
+
+// periodViews are the lengths that can be chosen on a page.
+func periodViews(path string, days int) []View {
+	var out []View
+	for _, n := range periods {
+		out = append(out, View{Name: strconv.Itoa(n) + " days", Path: path + "?days=" + strconv.Itoa(n), Current: n == days})
+	}
+	return out
+}
+
+// orgDays are the first and the last of some days up to today in the
+// organisation's time zone, by which sums are kept.
+func (p *pages) orgDays(ctx context.Context, base *Base, days int) (from, to time.Time, err error) {
+	org, err := p.cfg.DB.OrgByID(ctx, base.Viewer.Org)
+	if err != nil {
+		return from, to, err
+	}
+	zone, err := time.LoadLocation(org.TimeZone)
+	if err != nil {
+		return from, to, err
+	}
+	year, month, day := base.Now.In(zone).Date()
+	to = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	return to.AddDate(0, 0, 1-days), to, nil
 }
 
 // fill lays the sums out.
@@ -135,15 +172,22 @@ func (p *Overview) fill(now, before *store.Analytics) {
 			Beside: "cache read " + amount(now.Total.CacheReadTokens)},
 		{Name: "Tokens out", Value: amount(now.Total.OutputTokens), Definition: "tokens"},
 	}
-	var cost, prompts []point
+	var prompts []point
 	for _, d := range now.Days {
-		cost = append(cost, point{d.Day, float(d.CostUSD), usd(d.CostUSD)})
-		prompts = append(prompts, point{d.Day, float64(d.Prompts), count(d.Prompts)})
+		prompts = append(prompts, point{d.Day, store.Decimal(strconv.FormatInt(d.Prompts, 10))})
 	}
-	p.Charts = []Chart{barChart("Cost by day", "Cost, US dollars", "cost", p.From, p.To, cost),
-		barChart("Prompts by day", "Prompts", "plain", p.From, p.To, prompts)}
+	p.Charts = []Chart{costChart(p.From, p.To, now.Days), barChart("Prompts by day", "Prompts", "plain", p.From, p.To, prompts, count)}
 	p.Models = ranked(now.Models, now.Total.CostUSD, p.Rows, "model")
 	p.Repos = ranked(now.Repos, now.Total.CostUSD, p.Rows, "repo")
+}
+
+// costChart is the cost of each day.
+func costChart(from, to time.Time, days []store.DaySums) Chart {
+	var points []point
+	for _, d := range days {
+		points = append(points, point{d.Day, d.CostUSD})
+	}
+	return barChart("Cost by day", "Cost, US dollars", "cost", from, to, points, usd)
 }
 
 func ranked(sums []store.KeySums, total store.Decimal, rows, filter string) []Ranked {

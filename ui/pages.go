@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -55,24 +56,32 @@ type Clock struct {
 // MenuItem is an entry of the menu. Key is the letter that leads there after g.
 type MenuItem struct {
 	Path, Name, Key string
-	Current         bool
+	// Admin entries are shown to those who may administer.
+	Admin   bool
+	Current bool
 }
 
 // menu is the entries in order.
 var menu = []MenuItem{
 	{Path: "/", Name: "Overview", Key: "o"},
 	{Path: "/receipts", Name: "Receipts", Key: "r"},
+	{Path: "/coverage", Name: "Lines and coverage", Key: "l"},
 	{Path: "/enforcement", Name: "Enforcement", Key: "e"},
 	{Path: "/policies", Name: "Policies", Key: "p"},
 	{Path: "/repositories", Name: "Repositories", Key: "s"},
+	{Path: "/teams", Name: "Teams", Key: "t"},
+	{Path: "/audit", Name: "Audit", Key: "a", Admin: true},
+	{Path: "/settings", Name: "Settings", Key: ",", Admin: true},
 }
 
 // Menu is the entries, with the one that the page belongs to marked.
 func (b *Base) Menu() []MenuItem {
-	out := make([]MenuItem, len(menu))
-	for i, item := range menu {
-		item.Current = item.Path == b.Section
-		out[i] = item
+	var out []MenuItem
+	for _, item := range menu {
+		if !item.Admin || b.Viewer.MayAdmin() {
+			item.Current = item.Path == b.Section
+			out = append(out, item)
+		}
 	}
 	return out
 }
@@ -97,7 +106,7 @@ func (p *pages) newBase(r *http.Request, section, title string) (Base, error) {
 	if err != nil {
 		return b, err
 	}
-	b.OrgName = org.Name
+	b.OrgName = cmp.Or(org.Title, org.Name)
 	if b.Zone == nil {
 		b.Zone, err = time.LoadLocation(org.TimeZone)
 	}

@@ -19,7 +19,7 @@ import (
 // Receipts is the list of receipts.
 type Receipts struct {
 	Base
-	Choices choices
+	Choices Choices
 	Query   url.Values
 	Columns []Column
 	Rows    []store.Receipt

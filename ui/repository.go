@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,8 +22,11 @@ type Repository struct {
 	Chart     Chart
 	Findings  []store.StoredFinding
 	Decisions []store.Decision
-	// Grace is as the form shows it.
-	Grace string
+	// Lines are the added lines of the default branch, and Classes their bar.
+	Lines   store.RepoLineSums
+	Classes Share
+	// Grace and Excluded are as the form shows them.
+	Grace, Excluded string
 }
 
 // repoPeriod is the days that a repository's page looks back.
@@ -50,7 +54,8 @@ func (p *pages) showRepository(w http.ResponseWriter, r *http.Request, row store
 		return err
 	}
 	base.Problems = refused
-	page := &Repository{Base: base, RepoRow: RepoRow{Repo: row}, Grace: graceText(row.GraceSeconds)}
+	page := &Repository{Base: base, RepoRow: RepoRow{Repo: row}, Grace: graceText(row.GraceSeconds),
+		Excluded: strings.Join(row.ExcludedPaths, "\n")}
 	if err := p.readRepository(r.Context(), page); err != nil {
 		return err
 	}
@@ -64,6 +69,10 @@ func (p *pages) readRepository(ctx context.Context, page *Repository) error {
 		return err
 	}
 	page.RepoStatus = statuses[id]
+	if page.Lines, err = p.cfg.DB.RepoLines(ctx, org, id); err != nil {
+		return err
+	}
+	page.Classes = lineShare(page.Lines.AI, page.Lines.Human, page.Lines.Unknown)
 	if err := p.repoSums(ctx, page); err != nil {
 		return err
 	}
@@ -75,9 +84,10 @@ func (p *pages) readRepository(ctx context.Context, page *Repository) error {
 }
 
 func (p *pages) repoSums(ctx context.Context, page *Repository) error {
-	year, month, day := page.Now.In(page.zone()).Date()
-	to := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-	from := to.AddDate(0, 0, 1-repoPeriod)
+	from, to, err := p.orgDays(ctx, &page.Base, repoPeriod)
+	if err != nil {
+		return err
+	}
 	sums, err := p.cfg.DB.Analytics(ctx, page.Viewer.Org, store.AnalyticsFilter{Repos: []uuid.UUID{page.Repo.ID}, From: from, To: to}, 1)
 	if err != nil {
 		return err
@@ -89,12 +99,34 @@ func (p *pages) repoSums(ctx context.Context, page *Repository) error {
 		{Name: "Receipts", Value: count(page.Receipts), Rows: "/receipts?repo=" + page.Repo.ID.String(), Definition: "receipts",
 			Beside: count(page.ReceiptsCurrent) + " current"},
 	}
-	var points []point
-	for _, d := range sums.Days {
-		points = append(points, point{d.Day, float(d.CostUSD), usd(d.CostUSD)})
+	page.Figures = append(page.Figures, lineFigures(page.Lines.LineSums, "/commits?repo="+page.Repo.ID.String())...)
+	live, err := p.cfg.DB.LiveTotal(ctx, page.Viewer.Org, []uuid.UUID{page.Repo.ID})
+	if err != nil {
+		return err
 	}
-	page.Chart = barChart("Cost by day", "Cost, US dollars", "cost", from, to, points)
+	page.Figures = append(page.Figures, liveFigure(live, "/repositories/"+page.Repo.ID.String()+"/files"))
+	page.Chart = costChart(from, to, sums.Days)
 	return nil
+}
+
+// lineFigures are whose the added lines are, and how far that is known; rows is
+// where their commits are.
+func lineFigures(sums store.LineSums, rows string) []Figure {
+	return []Figure{
+		{Name: "AI share of added lines", Value: percent(sums.AI, sums.Added), Definition: "ai-share", Rows: rows + "&class=ai",
+			Beside: count(sums.AI) + " of " + count(sums.Added) + " lines"},
+		{Name: "Unknown", Value: percent(sums.Unknown, sums.Added), Definition: "unknown", Rows: rows + "&class=unknown", Beside: "of added lines"},
+		{Name: "Coverage", Value: percent(sums.CommitsNoted, sums.Commits), Definition: "coverage", Rows: rows + "&kind=counted&noted=false",
+			Beside: count(sums.CommitsNoted) + " of " + count(sums.Commits) + " commits"},
+		{Name: "AI-marked without a note", Value: count(sums.CommitsMarked), Unit: "commits", Definition: "marked", Rows: rows + "&marked=1"},
+	}
+}
+
+// liveFigure is whose the lines are that are alive; rows is where they are.
+func liveFigure(live store.LiveCounts, rows string) Figure {
+	all := live.AI + live.Human + live.Unknown
+	return Figure{Name: "Live AI share", Value: percent(live.AI, all), Definition: "live", Rows: rows,
+		Beside: count(live.AI) + " of " + count(all) + " lines now"}
 }
 
 // changeRepository changes how pushes to a repository are judged and served.
@@ -109,8 +141,13 @@ func (p *pages) changeRepository(w http.ResponseWriter, r *http.Request) error {
 		ReceiptMode: f.choice("receipts", store.ReceiptsDeferred, store.ReceiptsWait, store.ReceiptsSamePush),
 		Gateway:     store.Gateway(f.choice("gateway", string(store.GatewayOff), string(store.GatewayHosted), string(store.GatewayForwarding))),
 	}
+	change.NotesProtection = store.NotesProtection(f.choice("protection", string(store.NotesByMode), string(store.NotesRefuse),
+		string(store.NotesWarn), string(store.NotesWithout)))
 	if row.Gateway == store.GatewayForwarding {
 		change.ForwardNotes = &forward
+	}
+	if change.ExcludedPaths = f.lines("excluded", 50_000); change.ExcludedPaths == nil {
+		change.ExcludedPaths = []string{}
 	}
 	if text := f.text("grace", 40); text != "" {
 		grace, err := time.ParseDuration(text)

@@ -68,6 +68,10 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name st
 	block := "layout"
 	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Target") == live && sc.Lookup(live) != nil {
 		block = live
+		if status == http.StatusBadRequest {
+			// The part says itself what was refused, while somebody types.
+			status = http.StatusOK
+		}
 	}
 	var body bytes.Buffer
 	if err := sc.ExecuteTemplate(&body, block, v); err != nil {

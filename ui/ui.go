@@ -64,6 +64,9 @@ type Config struct {
 	// Connections connects to forges; nil means that none can be connected.
 	Connections Connections
 	Log         zerolog.Logger
+	// MirrorRoot is the directory of the mirrors, which changes are shown from; empty
+	// shows none.
+	MirrorRoot string
 	// PublicURL is how people reach this server, without a slash at its end.
 	PublicURL string
 	Version   string

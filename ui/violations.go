@@ -18,7 +18,7 @@ import (
 type Violations struct {
 	Base
 	Tabs    []Tab
-	Choices choices
+	Choices Choices
 	Query   url.Values
 	Rules   []policy.Kind
 	Rows    []store.Violation

@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"httpapi": {"hooks", "hooks/connect", "hooks/enforce", "hooks/forge", "httpapi/...", "notes", "notes/ingest", "notes/mirror", "notes/price",
 		"policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
 	"ui": {"hooks", "hooks/connect", "hooks/enforce", "hooks/forge", "httpapi/auth", "httpapi/cursor", "httpapi/export", "httpapi/respond",
-		"notes", "policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
+		"notes", "notes/gitcmd", "notes/mirror", "policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
 	"cmd/blamepromptd":            {"..."},
 	"cmd/blamepromptd/daemontest": {"store/storetest"},
 	"cmd/blameprompt-hook":        {"hooks", "notes", "notes/gitcmd", "policy", "policy/push"},

@@ -228,7 +228,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	}
 	pages, err := ui.New(ui.Config{
 		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
-		PublicURL: cfg.publicURL(), Version: buildVersion().Version,
+		MirrorRoot: cfg.mirrorRoot(), PublicURL: cfg.publicURL(), Version: buildVersion().Version,
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,90 @@
+package ui
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/blameprompt/enterprise/store"
+)
+
+// Coverage is of how many commits notes speak, and where they do not.
+type Coverage struct {
+	Base
+	Days    int
+	Periods []View
+	Figures []Figure
+	Classes Share
+	Total   store.LineSums
+	Groups  []CoverageTable
+	Events  []EventCount
+}
+
+// CoverageTable are the groups of one kind, those with the most commits that
+// nothing speaks for first.
+type CoverageTable struct {
+	ID, Title, What string
+	Rows            []CoverageRow
+}
+
+// CoverageRow is a group; Path is where its commits without a note are.
+type CoverageRow struct {
+	store.CoverageGroup
+	Path    string
+	Classes Share
+}
+
+// EventCount is how often something happened to pushes and notes.
+type EventCount struct {
+	Name string
+	N    int64
+}
+
+const topCovered = 15
+
+func (p *pages) coverage(w http.ResponseWriter, r *http.Request) error {
+	base, err := p.newBase(r, "/coverage", "Lines and coverage")
+	if err != nil {
+		return err
+	}
+	page := &Coverage{Base: base, Days: daysOf(r)}
+	page.Periods = periodViews("/coverage", page.Days)
+	from, to, err := p.orgDays(r.Context(), &base, page.Days)
+	if err != nil {
+		return err
+	}
+	got, err := p.cfg.DB.Coverage(r.Context(), base.Viewer.Org, store.AnalyticsFilter{From: from, To: to}, topCovered)
+	if err != nil {
+		return err
+	}
+	page.fill(&got, from, to)
+	return p.show(w, r, http.StatusOK, "coverage", page)
+}
+
+func (p *Coverage) fill(got *store.Coverage, from, to time.Time) {
+	p.Total, p.Classes = got.Total, lineShare(got.Total.AI, got.Total.Human, got.Total.Unknown)
+	p.Figures = lineFigures(got.Total, commitRows(from, to))
+	p.Groups = []CoverageTable{
+		coverageTable("repos", "Repositories", "Repository", "repo", got.Repos, from, to),
+		coverageTable("people", "People", "Person", "author", got.People, from, to),
+		coverageTable("teams", "Teams", "Team", "team", got.Teams, from, to),
+		coverageTable("agents", "Agents that commits name", "Agent", "agent", got.Agents, from, to),
+	}
+	for _, kind := range store.EventKinds {
+		p.Events = append(p.Events, EventCount{words(kind), got.Events[kind]})
+	}
+}
+
+func coverageTable(id, title, what, filter string, groups []store.CoverageGroup, from, to time.Time) CoverageTable {
+	t := CoverageTable{ID: id, Title: title, What: what}
+	for _, g := range groups {
+		t.Rows = append(t.Rows, CoverageRow{CoverageGroup: g, Classes: lineShare(g.AI, g.Human, g.Unknown),
+			Path: commitRows(from, to) + "&" + filter + "=" + url.QueryEscape(g.Key)})
+	}
+	return t
+}
+
+// commitRows is where the commits of a period are.
+func commitRows(from, to time.Time) string {
+	return "/commits?from=" + from.Format(time.DateOnly) + "&to=" + to.Format(time.DateOnly)
+}
