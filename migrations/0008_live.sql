@@ -246,6 +246,20 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Sums up what a statement has changed: at once, or when the transaction says so,
+-- which sets blameprompt.live_deltas and has the table stage_live_deltas.
+-- Where a file has moved down by a line, little is left to be summed up then.
+-- +goose StatementBegin
+CREATE FUNCTION live_take(deltas live_delta[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('blameprompt.live_deltas', true) = 'later' THEN
+        INSERT INTO pg_temp.stage_live_deltas SELECT d.* FROM unnest(deltas) d;
+    ELSE
+        PERFORM live_apply(deltas);
+    END IF;
+END $$;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE FUNCTION live_runs_sum() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -261,7 +275,7 @@ BEGIN
             FROM (SELECT *, CASE source WHEN 'trailer' THEN author ELSE '' END AS agent, last - first + 1 AS lines FROM old_rows) o
             GROUP BY org_id, repo_id, commit_id, class, receipt_id, agent);
     END IF;
-    PERFORM live_apply(deltas);
+    PERFORM live_take(deltas);
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
@@ -289,7 +303,7 @@ BEGIN
                 CASE o.source WHEN 'trailer' THEN o.author ELSE '' END, o.ended_at - c.committed_at, -(o.last - o.first + 1))
             FROM old_rows o JOIN live_commits c USING (org_id, repo_id, commit_id));
     END IF;
-    PERFORM live_apply(deltas);
+    PERFORM live_take(deltas);
     RETURN NULL;
 END $$;
 -- +goose StatementEnd

@@ -431,8 +431,19 @@ BEGIN
             FROM (SELECT *, CASE source WHEN 'trailer' THEN author ELSE '' END AS agent, last - first + 1 AS lines FROM old_rows) o
             GROUP BY org_id, repo_id, commit_id, class, receipt_id, agent);
     END IF;
-    PERFORM live_apply(deltas);
+    PERFORM live_take(deltas);
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.live_take(deltas public.live_delta[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF current_setting('blameprompt.live_deltas', true) = 'later' THEN
+        INSERT INTO pg_temp.stage_live_deltas SELECT d.* FROM unnest(deltas) d;
+    ELSE
+        PERFORM live_apply(deltas);
+    END IF;
 END $$;
 
 CREATE FUNCTION public.person_of(org uuid, address text) RETURNS text
@@ -701,7 +712,7 @@ BEGIN
                 CASE o.source WHEN 'trailer' THEN o.author ELSE '' END, o.ended_at - c.committed_at, -(o.last - o.first + 1))
             FROM old_rows o JOIN live_commits c USING (org_id, repo_id, commit_id));
     END IF;
-    PERFORM live_apply(deltas);
+    PERFORM live_take(deltas);
     RETURN NULL;
 END $$;
 

@@ -21,8 +21,9 @@ type LiveWriter struct {
 	sealer    Sealer
 	org, repo uuid.UUID
 	ref       string
-	// staged counts runs.
+	// staged counts runs; dirty says that staging tables are not empty.
 	staged int
+	dirty  bool
 }
 
 // codePathTooLong is the finding about a path that no index can hold.
@@ -42,12 +43,33 @@ var liveStage = []string{
 	`CREATE TEMP TABLE IF NOT EXISTS stage_live_settled (location text)`,
 	`CREATE TEMP TABLE IF NOT EXISTS stage_live_gone (commit_id text, origin_path bytea, lines int4multirange, ended_at timestamptz, ended_tip text)`,
 	`CREATE TEMP TABLE IF NOT EXISTS stage_live_commits (commit_id text)`,
+	`CREATE TEMP TABLE IF NOT EXISTS stage_live_deltas OF live_delta`,
 	`CREATE TEMP TABLE IF NOT EXISTS stage_live_pieces (path bytea, first integer, last integer, commit_id text, origin_path bytea,
 		origin_line integer, class text, source text, confidence text, receipt_id text, author text, ended_at timestamptz, ended_tip text)`,
 }
 
-const sqlClearLiveStage = `TRUNCATE pg_temp.stage_live_files, pg_temp.stage_live_runs, pg_temp.stage_live_findings, pg_temp.stage_live_settled,
-	pg_temp.stage_live_gone, pg_temp.stage_live_commits, pg_temp.stage_live_pieces`
+var liveStageNames = []string{"files", "runs", "findings", "settled", "gone", "commits", "deltas", "pieces"}
+
+// clearLiveStage empties the staging tables. To give them back their space takes
+// longer than to write ten files, so that it is done when there is much of it.
+func (tx *Tx) clearLiveStage(ctx context.Context, few bool) error {
+	var size int64
+	err := tx.QueryRow(ctx, `SELECT pg_relation_size('pg_temp.stage_live_runs') + pg_relation_size('pg_temp.stage_live_pieces')`).Scan(&size)
+	if err != nil {
+		return translate(err, "measuring the staging tables")
+	}
+	batch := &pgx.Batch{}
+	for _, name := range liveStageNames {
+		if few && size < maxStageSize {
+			batch.Queue(`DELETE FROM pg_temp.stage_live_` + name)
+		} else {
+			batch.Queue(`TRUNCATE pg_temp.stage_live_` + name)
+		}
+	}
+	return translate(tx.SendBatch(ctx, batch).Close(), "clearing the staging tables")
+}
+
+const maxStageSize = 1 << 20
 
 // LiveWriter returns a writer of a repository's map; ref is the branch that its
 // findings name.
@@ -57,17 +79,38 @@ func (db *DB) LiveWriter(ctx context.Context, org, repo uuid.UUID, ref string) (
 		return nil, translate(err, "writing a live map")
 	}
 	w := &LiveWriter{conn: conn, sealer: db.sealer, org: org, repo: repo, ref: ref}
-	for _, sql := range append(liveStage, sqlClearLiveStage) {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			conn.Release()
-			return nil, translate(err, "making staging tables")
-		}
+	if err := w.prepare(ctx); err != nil {
+		w.Close()
+		return nil, translate(err, "making staging tables")
 	}
 	return w, nil
 }
 
-// Close gives the connection back.
-func (w *LiveWriter) Close() { w.conn.Release() }
+// prepare makes the staging tables unless an earlier writer has left them behind.
+func (w *LiveWriter) prepare(ctx context.Context) error {
+	var ready bool
+	if err := w.conn.QueryRow(ctx, `SELECT to_regclass('pg_temp.stage_live_pieces') IS NOT NULL`).Scan(&ready); err != nil || ready {
+		return err
+	}
+	for _, sql := range liveStage {
+		if _, err := w.conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close gives the connection back. One with staged rows is closed, and they go
+// with it.
+func (w *LiveWriter) Close() {
+	if w.dirty {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		// An error means that the session is gone already.
+		_ = w.conn.Conn().Close(ctx)
+	}
+	w.conn.Release()
+}
 
 // Stage copies files into the writer's session.
 func (w *LiveWriter) Stage(ctx context.Context, files []*LiveFile) error {
@@ -88,7 +131,7 @@ func (w *LiveWriter) Stage(ctx context.Context, files []*LiveFile) error {
 			findings = append(findings, w.finding(finding))
 		}
 	}
-	w.staged += len(runs) + len(rows)
+	w.staged, w.dirty = w.staged+len(runs)+len(rows), true
 	for _, t := range []stageTable{
 		{"stage_live_files", []string{"path", "directory", "blob", "kind", "reason", "lines", "location"}, rows},
 		{"stage_live_runs", []string{"path", "first", "last", "commit_id", "origin_path", "origin_line"}, runs},
@@ -173,19 +216,34 @@ func (w *LiveWriter) inTx(ctx context.Context, args pgx.NamedArgs, check func(Li
 	for name, value := range args {
 		all[name] = value
 	}
-	for _, s := range append(steps, liveStep{"clearing the staging tables", sqlClearLiveStage}) {
+	w.dirty = true
+	for _, s := range append(steps, sumUpLive) {
 		if _, err := tx.Exec(ctx, s.sql, all); err != nil {
 			return translate(err, "%s", s.op)
 		}
 	}
-	w.staged = 0
-	return translate(raw.Commit(ctx), "committing")
+	if err := tx.clearLiveStage(ctx, w.staged < manyNotes); err != nil {
+		return err
+	}
+	if err := raw.Commit(ctx); err != nil {
+		return translate(err, "committing")
+	}
+	w.staged, w.dirty = 0, false
+	return nil
 }
+
+// sumUpLive applies what all statements of the transaction add to the sums
+// together.
+var sumUpLive = liveStep{"summing up live lines", `
+	SELECT live_apply(ARRAY(
+		SELECT ROW(org_id, repo_id, commit_id, class, receipt_id, agent, sum(live), sum(removed14), sum(removed30), sum(removed90), sum(removed))::live_delta
+		FROM stage_live_deltas GROUP BY org_id, repo_id, commit_id, class, receipt_id, agent
+		HAVING sum(live) <> 0 OR sum(removed14) <> 0 OR sum(removed30) <> 0 OR sum(removed90) <> 0 OR sum(removed) <> 0))`}
 
 // planLive makes the plans of few rows those of indexes, as planForSize does.
 func (tx *Tx) planLive(ctx context.Context, few bool) error {
 	_, err := tx.Exec(ctx, `
-		SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+		SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true), set_config('blameprompt.live_deltas', 'later', true),
 		       (SELECT count(set_config(name, $1, true)) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name)`,
 		map[bool]string{true: "off", false: "on"}[few])
 	if err != nil || few {
@@ -335,14 +393,19 @@ func (w *LiveWriter) Move(ctx context.Context, move LiveMove) error {
 	return w.inTx(ctx, args, check, steps...)
 }
 
-// sqlLiveBefore notes the origins that the staged files had. A file whose lines
-// are no longer counted has not lost them.
+// sqlLiveBefore notes the origins that the staged files had and have no longer. A
+// file whose lines are no longer counted has not lost them.
 const sqlLiveBefore = `
 	INSERT INTO stage_live_gone
-	SELECT l.commit_id, l.origin_path, range_agg(int4range(l.origin_line, l.origin_line + (l.last - l.first) + 1)), @at::timestamptz, @tip::text
-	FROM stage_live_files s JOIN live_runs l ON l.org_id = @org AND l.repo_id = @repo AND l.path = s.path
-	WHERE s.kind IN ('` + LiveText + `', '` + LiveRemoved + `') AND l.commit_id <> ALL(@abandoned::text[])
-	GROUP BY 1, 2`
+	SELECT commit_id, origin_path, had - coalesce(has, '{}'), @at::timestamptz, @tip::text
+	FROM (SELECT commit_id, origin_path, range_agg(lines) FILTER (WHERE old) AS had, range_agg(lines) FILTER (WHERE NOT old) AS has
+	      FROM (SELECT l.commit_id, l.origin_path, int4range(l.origin_line, l.origin_line + (l.last - l.first) + 1) AS lines, true AS old
+	            FROM stage_live_files s JOIN live_runs l ON l.org_id = @org AND l.repo_id = @repo AND l.path = s.path
+	            WHERE s.kind IN ('` + LiveText + `', '` + LiveRemoved + `') AND l.commit_id <> ALL(@abandoned::text[])
+	            UNION ALL
+	            SELECT commit_id, origin_path, int4range(origin_line, origin_line + (last - first) + 1), false FROM stage_live_runs) l
+	      GROUP BY 1, 2) l
+	WHERE NOT isempty(had - coalesce(has, '{}'))`
 
 // sqlLiveAlive are the lines that the map has of an origin o.
 const sqlLiveAlive = `
@@ -366,7 +429,7 @@ var removeLive = []liveStep{
 		  AND r.origin_path = s.origin_path AND r.first = s.first`},
 	{"forgetting lines of abandoned commits", `
 		DELETE FROM removed_runs WHERE org_id = @org AND repo_id = @repo AND commit_id = ANY(@abandoned::text[])`},
-	{"clearing staged runs", `TRUNCATE pg_temp.stage_live_runs`},
+	{"clearing staged runs", `DELETE FROM stage_live_runs`},
 	{"collecting removed lines", `
 		INSERT INTO stage_live_runs
 		SELECT ''::bytea, lower(x), upper(x) - 1, o.commit_id, o.origin_path, lower(x), o.ended_at, o.ended_tip

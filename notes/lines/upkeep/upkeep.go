@@ -13,13 +13,16 @@
 package upkeep
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,7 +49,14 @@ type Config struct {
 }
 
 // Keeper keeps live maps up. It is safe for concurrent use.
-type Keeper struct{ cfg Config }
+type Keeper struct {
+	cfg Config
+
+	mu sync.Mutex
+	// version is git's, as it was asked at a time.
+	version string
+	asked   time.Time
+}
 
 // New returns a Keeper.
 func New(cfg Config) *Keeper { return &Keeper{cfg: cfg} }
@@ -64,7 +74,7 @@ func (k *Keeper) Work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := gitcmd.Version(ctx)
+	version, err := k.gitVersion(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,11 +96,26 @@ func (k *Keeper) Keep(ctx context.Context, org, repo uuid.UUID, progress Progres
 	if err != nil || len(repos) == 0 {
 		return err
 	}
-	version, err := gitcmd.Version(ctx)
+	version, err := k.gitVersion(ctx)
 	if err != nil {
 		return err
 	}
 	return k.keep(ctx, repos[0], version, progress)
+}
+
+// versionAge is how late a new version of git is noticed.
+const versionAge = time.Minute
+
+func (k *Keeper) gitVersion(ctx context.Context) (version string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.version == "" || time.Since(k.asked) > versionAge {
+		if version, err = gitcmd.Version(ctx); err != nil {
+			return "", err
+		}
+		k.version, k.asked = version, time.Now()
+	}
+	return k.version, nil
 }
 
 // keeping is the work on one map.
@@ -137,7 +162,7 @@ func absent(err error) error {
 }
 
 // open opens the mirror. It is not ready where nothing is to be done, or where
-// another machine has fetched what this one has not yet.
+// another machine has the mirror.
 func (w *keeping) open(ctx context.Context) (ready bool, err error) {
 	m, err := mirror.Open(w.cfg.MirrorRoot, w.RepoID.String())
 	if err != nil {
@@ -154,10 +179,7 @@ func (w *keeping) open(ctx context.Context) (ready bool, err error) {
 		return false, fmt.Errorf("reading the borders of the history: %w", err)
 	}
 	w.today.Boundary = fingerprint(shallow)
-	if w.upToDate() {
-		return false, nil
-	}
-	return w.git.HasCommit(ctx, gitcmd.OID(w.Tip))
+	return !w.upToDate(), nil
 }
 
 // upToDate tells without a child of git that there is nothing to do.
@@ -171,6 +193,9 @@ func (w *keeping) step(ctx context.Context) (done bool, err error) {
 	state, err := w.cfg.DB.LiveMap(ctx, w.OrgID, w.RepoID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if has, err := w.git.HasCommit(ctx, gitcmd.OID(w.Tip)); err != nil || !has {
+			return true, err
+		}
 		return false, w.begin(ctx, w.Tip)
 	case err != nil:
 		return false, err
@@ -182,21 +207,29 @@ func (w *keeping) step(ctx context.Context) (done bool, err error) {
 		return w.settle(ctx, state)
 	}
 	if errors.Is(err, gitcmd.ErrMissingObject) {
-		// The map is of a tip that is lost. What became of its lines is too.
-		return false, absent(w.cfg.DB.ForgetLive(ctx, w.OrgID, w.RepoID))
+		return w.lost(ctx)
 	}
 	return false, err
+}
+
+// lost forgets a map of a tip that the mirror has lost: what became of its lines
+// is lost too. Where the mirror lacks the tip of today another machine has fetched
+// it, and nothing is to be done here yet.
+func (w *keeping) lost(ctx context.Context) (done bool, err error) {
+	has, err := w.git.HasCommit(ctx, gitcmd.OID(w.Tip))
+	if err != nil || !has {
+		return true, err
+	}
+	return false, absent(w.cfg.DB.ForgetLive(ctx, w.OrgID, w.RepoID))
 }
 
 // settle makes a map of the right tip anew if something else that it depends on
 // has changed, and else gives its lines the classes of today.
 func (w *keeping) settle(ctx context.Context, state store.LiveMap) (done bool, err error) {
-	rules, err := w.rules(ctx, w.Tip)
-	if err != nil {
+	if err := w.readRevision(ctx, state); err != nil {
 		return false, err
 	}
-	defer rules.Close()
-	if w.today.ExcludeRevision = w.revision(rules); state.LiveBasis != w.today {
+	if state.LiveBasis != w.today {
 		return false, w.begin(ctx, w.Tip)
 	}
 	if !w.Changed {
@@ -211,6 +244,22 @@ func (w *keeping) settle(ctx context.Context, state store.LiveMap) (done bool, e
 		done, err = writer.Reclass(ctx)
 	}
 	return true, err
+}
+
+// readRevision reads what of the map's exclude revision holds today, unless it was
+// found to hold at this tip.
+func (w *keeping) readRevision(ctx context.Context, state store.LiveMap) error {
+	if state.RulesTip == w.Tip && strings.HasPrefix(state.ExcludeRevision, settingOf(w.ExcludedPaths)) {
+		w.today.ExcludeRevision = state.ExcludeRevision
+		return nil
+	}
+	rules, err := w.rules(ctx, w.Tip)
+	if err != nil {
+		return err
+	}
+	defer rules.Close()
+	w.today.ExcludeRevision = w.revision(rules)
+	return nil
 }
 
 func (w *keeping) writer(ctx context.Context) (*store.LiveWriter, error) {
@@ -242,11 +291,7 @@ func (w *keeping) move(ctx context.Context, state store.LiveMap) error {
 		return err
 	}
 	defer rules.Close()
-	at, err := w.committedAt(ctx, tip)
-	if err != nil {
-		return err
-	}
-	abandoned, err := w.abandoned(ctx, old, tip)
+	at, abandoned, err := w.moved(ctx, state)
 	if err != nil {
 		return err
 	}
@@ -266,21 +311,61 @@ func (w *keeping) move(ctx context.Context, state store.LiveMap) error {
 	return writer.Move(ctx, store.LiveMove{Old: state.Tip, Tip: w.Tip, At: at, Ref: w.Ref, Abandoned: abandoned, Rules: w.revision(rules)})
 }
 
-// abandoned lists the commits that only the old tip reaches.
-func (w *keeping) abandoned(ctx context.Context, old, tip gitcmd.OID) (commits []string, err error) {
-	walk := gitcmd.Walk{Include: []gitcmd.OID{old}, Exclude: []gitcmd.OID{tip}}
-	err = w.git.RevList(ctx, walk, func(commit gitcmd.OID, _ []gitcmd.OID) error {
-		commits = append(commits, string(commit))
+// moved returns the time of today's tip and the commits that only the old tip
+// reaches.
+func (w *keeping) moved(ctx context.Context, state store.LiveMap) (at time.Time, abandoned []string, err error) {
+	if state.Tip == w.Tip {
+		return *state.TipAt, nil, nil
+	}
+	// Where the tip went back it is the border of what was left.
+	cmd := w.git.Command(ctx, "log", "--no-patch", "--left-right", "--boundary", "--format=%m %H %ct", state.Tip+"..."+w.Tip)
+	err = cmd.Stream(func(out io.Reader) error {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			mark, rest, _ := strings.Cut(lines.Text(), " ")
+			commit, seconds, _ := strings.Cut(rest, " ")
+			if commit == w.Tip {
+				at = unixTime(seconds)
+			}
+			if mark == "<" {
+				abandoned = append(abandoned, commit)
+			}
+		}
 		return nil
 	})
-	if !errors.Is(err, gitcmd.ErrMissingObject) {
-		return commits, err
+	// Git words a tip that is missing here as a mistake of the caller.
+	if failed := new(gitcmd.Error); errors.As(err, &failed) && failed.ExitCode > 0 {
+		return w.movedInGaps(ctx, state)
 	}
-	// Of a history with gaps only what is there can be told.
-	if has, lookErr := w.git.HasCommit(ctx, old); lookErr != nil || !has {
-		return nil, err
+	return at, abandoned, err
+}
+
+// movedInGaps is moved for a history with gaps, of which only what is there can
+// be told. Without either tip it fails.
+func (w *keeping) movedInGaps(ctx context.Context, state store.LiveMap) (at time.Time, abandoned []string, err error) {
+	if _, err = w.committedAt(ctx, gitcmd.OID(state.Tip)); err != nil {
+		return at, nil, err
 	}
-	return commits, nil
+	if at, err = w.committedAt(ctx, gitcmd.OID(w.Tip)); err != nil {
+		return at, nil, err
+	}
+	walk := gitcmd.Walk{Include: []gitcmd.OID{gitcmd.OID(state.Tip)}, Exclude: []gitcmd.OID{gitcmd.OID(w.Tip)}}
+	err = w.git.RevList(ctx, walk, func(commit gitcmd.OID, _ []gitcmd.OID) error {
+		abandoned = append(abandoned, string(commit))
+		return nil
+	})
+	if errors.Is(err, gitcmd.ErrMissingObject) {
+		err = nil
+	}
+	return at, abandoned, err
+}
+
+// unixTime is a time that git wrote as seconds.
+func unixTime(seconds string) time.Time {
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return time.Unix(0, 0).UTC()
+	}
+	return time.Unix(n, 0).UTC()
 }
 
 func (w *keeping) committedAt(ctx context.Context, commit gitcmd.OID) (time.Time, error) {
@@ -288,11 +373,7 @@ func (w *keeping) committedAt(ctx context.Context, commit gitcmd.OID) (time.Time
 	if err != nil {
 		return time.Time{}, err
 	}
-	seconds, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("reading the time of %s: %w", commit, err)
-	}
-	return time.Unix(seconds, 0).UTC(), nil
+	return unixTime(strings.TrimSpace(string(out))), nil
 }
 
 func (w *keeping) options(rules *counted.Rules, done map[string]bool) live.Options {
