@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -138,10 +139,14 @@ func viewer(ctx context.Context) Viewer {
 // zoneOf is the time zone that the browser told; nil if it told none.
 func zoneOf(r *http.Request) *time.Location {
 	cookie, err := r.Cookie(zoneCookie)
-	if err != nil || strings.EqualFold(cookie.Value, "local") || len(cookie.Value) > 64 {
+	if err != nil || len(cookie.Value) > 64 {
 		return nil
 	}
-	zone, err := time.LoadLocation(strings.ReplaceAll(cookie.Value, "%2F", "/"))
+	name, err := url.QueryUnescape(cookie.Value)
+	if err != nil || strings.EqualFold(name, "local") {
+		return nil
+	}
+	zone, err := time.LoadLocation(name)
 	if err != nil {
 		return nil
 	}

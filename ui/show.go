@@ -121,6 +121,8 @@ func (p *pages) showError(w http.ResponseWriter, r *http.Request, err error) {
 		page.RequestID = exchange.RequestID
 	}
 	retryAfter(w, problem)
+	// A file that failed before its first byte is no file.
+	w.Header().Del("Content-Disposition")
 	if err := p.show(w, r, problem.Status, "message", page); err != nil {
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
 	}

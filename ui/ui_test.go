@@ -2,9 +2,12 @@ package ui
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/blameprompt/enterprise/store"
 )
 
 func TestTheLinkOfADecisionSaysWhatToDo(t *testing.T) {
@@ -49,4 +52,31 @@ func TestAssetsAreKeptForEver(t *testing.T) {
 		}
 	}
 	b.get("/static/0000000000000000/style.css").want(http.StatusNotFound)
+}
+
+func TestTimesAreInTheZoneOfTheBrowser(t *testing.T) {
+	t.Parallel()
+	for cookie, want := range map[string]string{"Europe%2FBerlin": "Europe/Berlin", "Etc%2FGMT%2B3": "Etc/GMT+3", "Local": "UTC", "..%2F..%2Fetc": "UTC",
+		"%": "UTC", "": "UTC"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.AddCookie(&http.Cookie{Name: zoneCookie, Value: cookie})
+		if got := (Clock{Zone: zoneOf(r)}).zone().String(); got != want {
+			t.Errorf("cookie %q shows times in %s, want %s", cookie, got, want)
+		}
+	}
+}
+
+func TestNumbersAreWrittenForPeople(t *testing.T) {
+	t.Parallel()
+	cost := store.Decimal("1234567.891")
+	for got, want := range map[string]string{
+		count(1234567): "1,234,567", count(int64(-1000)): "-1,000", count((*int64)(nil)): "–", count(0): "0",
+		usd(&cost): "$1,234,567.89", usd(store.Decimal("0.0123")): "$0.0123", usd(store.Decimal("")): "$0.00", usd((*store.Decimal)(nil)): "–",
+		percent(1, 3): "33.3 %", percent(0, 0): "–", amount(store.Decimal("12345678")): "12.3 M", amount(store.Decimal("999")): "999",
+		plain("a\u202eb\x00c\td"): "a\ufffdb\ufffdc\td",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }
