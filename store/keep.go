@@ -49,12 +49,17 @@ type kept struct {
 func (k keeper) keep(r *notes.Receipt, files []notes.FileChange) kept {
 	org := &k.rows.src.Org
 	out := kept{Receipt: *org.erased.receipt(r), files: files}
-	k.texts(map[string]*string{
-		"/provider": &out.Provider, "/model": &out.Model, "/session_id": &out.SessionID, "/prompt_hash": &out.PromptHash,
-		"/parent_receipt_id": &out.ParentReceiptID, "/user": &out.UserName, "/prompt_summary": &out.PromptSummary,
-		"/response_summary": &out.ResponseSummary,
-	})
-	out.Detail = k.json("", out.Detail)
+	for _, t := range []struct {
+		place string
+		text  *string
+	}{
+		{"/provider", &out.Provider}, {"/model", &out.Model}, {"/session_id", &out.SessionID}, {"/prompt_hash", &out.PromptHash},
+		{"/parent_receipt_id", &out.ParentReceiptID}, {"/user", &out.UserName}, {"/user", &out.UserEmail}, {"/prompt_summary", &out.PromptSummary},
+		{"/response_summary", &out.ResponseSummary},
+	} {
+		*t.text = k.text(t.place, *t.text)
+	}
+	out.Detail = k.json("detail", out.Detail)
 	out.RawTimestamps = k.timestamps(out.RawTimestamps)
 	out.files = k.paths(files)
 	// A secret in a conversation was given away whether or not it is stored.
@@ -64,18 +69,6 @@ func (k keeper) keep(r *notes.Receipt, files []notes.FileChange) kept {
 	}
 	org.reduce(&out)
 	return out
-}
-
-// texts masks texts, in the order of their places.
-func (k keeper) texts(texts map[string]*string) {
-	places := make([]string, 0, len(texts))
-	for place := range texts {
-		places = append(places, place)
-	}
-	slices.Sort(places)
-	for _, place := range places {
-		*texts[place] = k.text(place, *texts[place])
-	}
 }
 
 // text masks the secrets in a text, and adds a finding for them.

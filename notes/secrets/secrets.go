@@ -30,8 +30,9 @@ type Hit struct {
 type span struct{ start, end int }
 
 // Find returns the secrets in the text by their place; they do not overlap.
-func (s *Scanner) Find(text string) []Hit {
-	spans := s.spans(text)
+func (s *Scanner) Find(text string) []Hit { return s.findIn(text, s.spans(text)) }
+
+func (s *Scanner) findIn(text string, spans map[int][]span) []Hit {
 	if len(spans) == 0 {
 		return nil
 	}
@@ -88,16 +89,17 @@ func widen(spans []span, start, end int) []span {
 
 // assigned finds the value that may be assigned to a name with a keyword in it
 // that ends at end: what every rule for assignments wants is the rest of a name,
-// a sign of assignment and a value of ten characters.
+// a sign of assignment and a value of ten characters. The quotes of a JSON text
+// have a backslash in front.
 func assigned(text string, end int) (value span, ok bool) {
 	i, most := end, min(len(text), end+24)
-	for i < most && (isWord(text[i]) || strings.IndexByte(" \t\r\n.-'\"", text[i]) >= 0) {
+	for i < most && (isWord(text[i]) || strings.IndexByte(" \t\r\n.-'\"\\", text[i]) >= 0) {
 		i++
 	}
 	if i == len(text) || strings.IndexByte("=>:|?,", text[i]) < 0 {
 		return span{}, false
 	}
-	for most = min(len(text), i+12); i < most && strings.IndexByte("=>:|?,`'\" \t\r\n", text[i]) >= 0; i++ {
+	for most = min(len(text), i+12); i < most && strings.IndexByte("=>:|?,`'\" \t\r\n\\", text[i]) >= 0; i++ {
 	}
 	value.start = i
 	for most = min(len(text), i+2*longWord); i < most && (isWord(text[i]) || strings.IndexByte(".=-+/", text[i]) >= 0); i++ {
@@ -261,10 +263,15 @@ func rulesOf(hits []Hit) []string {
 // the document as it is written, so that the name of a member counts for its
 // value, and in the texts that it writes with escapes.
 func (s *Scanner) MaskJSON(doc []byte) (masked []byte, rules []string) {
-	hits := s.Find(string(doc))
+	text := string(doc)
+	spans := s.spans(text)
+	if len(spans) == 0 && !strings.Contains(text, `\u`) {
+		return doc, nil
+	}
+	hits := s.findIn(text, spans)
 	masked = doc
 	if len(hits) > 0 {
-		masked = []byte(cut(string(doc), hits))
+		masked = []byte(cut(text, hits))
 		if !json.Valid(masked) {
 			// A secret with the beginning or the end of a text in it.
 			return []byte(`"[masked]"`), rulesOf(hits)
@@ -318,7 +325,13 @@ func endOfText(doc []byte, start int) int {
 
 func (s *Scanner) inText(quoted []byte) (masked []byte, rules []string) {
 	var text string
-	if bytes.IndexByte(quoted, '\\') < 0 || json.Unmarshal(quoted, &text) != nil {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return nil, nil
+	}
+	if raw := string(quoted); !strings.Contains(raw, `\u`) && len(s.spans(raw)) == 0 {
+		return nil, nil
+	}
+	if json.Unmarshal(quoted, &text) != nil {
 		return nil, nil
 	}
 	text, rules = s.Mask(text)

@@ -53,6 +53,7 @@ func TestDocumentsStayDocuments(t *testing.T) {
 		"a member's name counts":  {`{"password": "` + password + `", "n": 1}`, `{"password": "[masked:generic-api-key]", "n": 1}`},
 		"behind escapes":          {`["x\n` + awsKey + `\n"]`, `["x\n[masked:aws-access-token]\n"]`},
 		"written with escapes":    {`["\u0041` + awsKey[1:] + `"]`, `["[masked:aws-access-token]"]`},
+		"an assignment in a text": {`["db_password = \"` + password + `\"\nx"]`, `["db_password = \"[masked:generic-api-key]\"\nx"]`},
 		"a key with line breaks":  {`["` + strings.ReplaceAll(key, "\n", `\n`) + `"]`, `["[masked:private-key]"]`},
 		"nothing":                 {`{"b":[1,2,{"c":"d\te"}]}`, `{"b":[1,2,{"c":"d\te"}]}`},
 		"from one text to others": {`["-----BEGIN RSA PRIVATE KEY-----` + strings.Repeat("A1b2", 20) + `", "-----END RSA PRIVATE KEY-----"]`, `["[masked:private-key]"]`},
