@@ -148,6 +148,7 @@ var probes = map[string]probe{
 	"getCommit": {func(th things) string { return "/api/v1/repos/" + th.repo + "/commits/" + th.commit }, nil,
 		404},
 	"listFindings":       {func(th things) string { return "/api/v1/repos/" + th.repo + "/findings" }, nil, 404},
+	"listReattachments":  {func(th things) string { return "/api/v1/repos/" + th.repo + "/reattachments" }, nil, 404},
 	"getOrg":             {fixed("/api/v1/org"), nil, 200},
 	"updateOrg":          {fixed("/api/v1/org"), map[string]any{"store_conversations": true}, 200},
 	"listKeys":           {fixed("/api/v1/keys"), nil, 200},

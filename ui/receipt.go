@@ -88,6 +88,9 @@ func (p *Receipt) ShownBodies() []store.ReceiptBody    { return head(p.Bodies) }
 func (p *Receipt) ShownVersions() []store.NoteVersion  { return head(p.Versions) }
 func (p *Receipt) ShownAttested() []store.AttestedPath { return head(p.Attested) }
 
+// ShownReattachments are those that the page holds.
+func (p *Receipt) ShownReattachments() []store.StoredReattachment { return head(p.Reattachments) }
+
 func head[T any](list []T) []T { return list[:min(len(list), maxListed)] }
 
 // indented lays JSON out for reading, at most limit bytes of it.
