@@ -426,18 +426,23 @@ const sqlFiles = `
 	ORDER BY f.receipt_id, f.position`
 
 // A prompt is its largest report: by cost, then tokens, then time.
-const sqlWritePrompts = `
-	INSERT INTO prompts AS p (org_id, prompt_id, provider, session_id, prompt_number, receipts, receipt_id, repo_id, model,
-		user_email, source, timestamp, day, current, cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
-	SELECT DISTINCT ON (r.prompt_id)
-	       @org::uuid, r.prompt_id, r.provider, r.session_id, r.prompt_number, count(*) OVER w, r.id, r.repo_id, r.model,
-	       r.user_email, r.source, r.timestamp, r.day, bool_or(r.current) OVER w, r.cost_usd, r.input_tokens, r.output_tokens,
-	       r.cache_read_tokens, r.cache_creation_tokens
-	FROM stage_prompts s JOIN receipts r ON r.org_id = @org AND r.prompt_id = s.prompt_id
+const (
+	promptOfReceipts = `
+	       r.prompt_id, r.provider, r.session_id, r.prompt_number, count(*) OVER w AS receipts, r.id AS receipt_id, r.repo_id, r.model,
+	       r.user_email, r.source, r.timestamp, r.day, bool_or(r.current) OVER w AS current, r.cost_usd, r.input_tokens, r.output_tokens,
+	       r.cache_read_tokens, r.cache_creation_tokens`
+	largestReport = `
 	WINDOW w AS (PARTITION BY r.prompt_id)
 	ORDER BY r.prompt_id, r.cost_usd DESC NULLS LAST,
 	         coalesce(r.input_tokens, 0)::numeric + coalesce(r.output_tokens, 0) + coalesce(r.cache_read_tokens, 0)
-	         + coalesce(r.cache_creation_tokens, 0) DESC, r.timestamp DESC, r.id
+	         + coalesce(r.cache_creation_tokens, 0) DESC, r.timestamp DESC, r.id`
+)
+
+const sqlWritePrompts = `
+	INSERT INTO prompts AS p (org_id, prompt_id, provider, session_id, prompt_number, receipts, receipt_id, repo_id, model,
+		user_email, source, timestamp, day, current, cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
+	SELECT DISTINCT ON (r.prompt_id) @org::uuid, ` + promptOfReceipts + `
+	FROM stage_prompts s JOIN receipts r ON r.org_id = @org AND r.prompt_id = s.prompt_id` + largestReport + `
 	ON CONFLICT (org_id, prompt_id) DO UPDATE
 	SET (provider, session_id, prompt_number, receipts, receipt_id, repo_id, model, user_email, source, timestamp, day, current,
 	     cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)

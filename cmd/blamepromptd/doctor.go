@@ -69,14 +69,24 @@ type patient struct {
 }
 
 func newDoctor(a *app) *cobra.Command {
-	return &cobra.Command{
+	var numbers bool
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what the daemon needs, and say how to mend what is wrong",
 		Long: "Check what the daemon needs, and say how to mend what is wrong. Each line is ok, warn or fail;\n" +
-			"the exit code is 1 when one of them is fail.",
+			"the exit code is 1 when one of them is fail.\n\n" +
+			"With --numbers, recompute instead every stored sum of every organisation from its rows, and list those that differ;\n" +
+			"the exit code is 1 when one does. It reads all rows of one moment, and the daemon goes on beside it.",
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if numbers {
+				return a.doctorNumbers(cmd.Context())
+			}
+			return a.doctor(cmd.Context())
+		},
 	}
+	cmd.Flags().BoolVar(&numbers, "numbers", false, "Recompute all stored sums and compare")
+	return cmd
 }
 
 func (a *app) doctor(ctx context.Context) error {

@@ -136,6 +136,7 @@ func (w *world) dump() (rows []string) {
 // mustEqualFreshRun compares what is stored with what a run over nothing stores.
 func (w *world) mustEqualFreshRun() {
 	w.t.Helper()
+	w.checkSums()
 	kept := w.dump()
 	_, err := w.db.Pool().Exec(w.t.Context(), `TRUNCATE commit_lines, commit_owners, added_files, added_runs, line_demands, line_tips,
 		line_rollups, line_rollup_months`)
@@ -145,6 +146,18 @@ func (w *world) mustEqualFreshRun() {
 	w.keep()
 	if diff := cmp.Diff(w.dump(), kept); diff != "" {
 		w.t.Errorf("the tables differ from a fresh run (-fresh +kept):\n%s", diff)
+	}
+}
+
+// checkSums holds all sums against what they are made of.
+func (w *world) checkSums() {
+	w.t.Helper()
+	report, err := w.db.CheckNumbers(w.t.Context(), w.org.ID, 5, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, d := range report.Differences {
+		w.t.Errorf("%+v", d)
 	}
 }
 

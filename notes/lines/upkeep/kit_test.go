@@ -201,56 +201,18 @@ func (w *world) receipt(id, model, provider, session string) {
 		w.org.ID, id, w.repo.ID, provider, model, session, uuid.New())
 }
 
-// checkSums holds everything that is summed up against the facts.
+// checkSums holds everything that is summed up of live lines against the facts.
 func (w *world) checkSums() {
 	w.t.Helper()
-	for name, pair := range sums {
-		for _, sql := range []string{
-			`SELECT format('%s has %s', '` + name + `', a) FROM (` + pair.kept + ` EXCEPT ALL ` + pair.counted + `) a LIMIT 5`,
-			`SELECT format('%s lacks %s', '` + name + `', a) FROM (` + pair.counted + ` EXCEPT ALL ` + pair.kept + `) a LIMIT 5`,
-		} {
-			if got := storetest.Column(w.t, w.db, sql); len(got) > 0 {
-				w.t.Error(strings.Join(got, "\n"))
-			}
+	report, err := w.db.CheckNumbers(context.Background(), w.org.ID, 5, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, d := range report.Differences {
+		if strings.HasPrefix(d.Table, "live_") {
+			w.t.Errorf("%+v", d)
 		}
 	}
-}
-
-const owners = `SELECT l.*, c.author_email, c.day, c.committed_at, c.landed_at IS NOT NULL AS watched, coalesce(p.model, '') AS model,
-	CASE WHEN l.source = 'trailer' THEN l.author ELSE coalesce(p.provider, '') END AS provider, l.last - l.first + 1 AS n
-	FROM {table} l JOIN live_commits c USING (org_id, repo_id, commit_id) LEFT JOIN receipts p ON p.org_id = l.org_id AND p.id = l.receipt_id`
-
-var sums = map[string]struct{ kept, counted string }{
-	"live_sums": {`SELECT org_id, dimension, repo_id, key, ai, human, unknown FROM live_sums WHERE (ai, human, unknown) <> (0, 0, 0)`, `
-		SELECT l.org_id, e.dimension, e.repo_id, e.key, coalesce(sum(n) FILTER (WHERE class = 'ai'), 0)::bigint,
-		       coalesce(sum(n) FILTER (WHERE class = 'human'), 0)::bigint, coalesce(sum(n) FILTER (WHERE class = 'unknown'), 0)::bigint
-		FROM (` + strings.ReplaceAll(owners, "{table}", "live_runs") + `) l, live_dimensions(l.repo_id, class, author_email, day, model, provider) e
-		GROUP BY 1, 2, 3, 4`},
-	"live_cohorts": {`SELECT org_id, dimension, repo_id, key, class, week, watched, live, removed14, removed30, removed90, removed FROM live_cohorts
-		WHERE (live, removed) <> (0, 0)`, `
-		SELECT l.org_id, e.dimension, e.repo_id, e.key, class, date_trunc('week', day::timestamp)::date, watched, sum(live)::bigint,
-		       coalesce(sum(n) FILTER (WHERE life <= '14 days'), 0)::bigint, coalesce(sum(n) FILTER (WHERE life <= '30 days'), 0)::bigint,
-		       coalesce(sum(n) FILTER (WHERE life <= '90 days'), 0)::bigint, sum(n)::bigint
-		FROM (SELECT org_id, repo_id, class, author_email, day, model, provider, watched, n AS live, 0 AS n, NULL::interval AS life
-		      FROM (` + strings.ReplaceAll(owners, "{table}", "live_runs") + `) a
-		      UNION ALL
-		      SELECT org_id, repo_id, class, author_email, day, model, provider, watched, 0, n, ended_at - committed_at
-		      FROM (` + strings.ReplaceAll(owners, "{table}", "removed_runs") + `) b) l,
-		live_dimensions(l.repo_id, class, author_email, day, model, provider) e
-		WHERE e.dimension <> 'month' GROUP BY 1, 2, 3, 4, 5, 6, 7`},
-	"live_receipts": {`SELECT org_id, receipt_id, repo_id, model, provider, session_id, lines, removed FROM live_receipts`, `
-		SELECT l.org_id, l.receipt_id, l.repo_id, coalesce(p.model, ''), coalesce(p.provider, ''), coalesce(p.session_id, ''), sum(live)::bigint, sum(gone)::bigint
-		FROM (SELECT org_id, repo_id, receipt_id, last - first + 1 AS live, 0 AS gone FROM live_runs
-		      UNION ALL SELECT org_id, repo_id, receipt_id, 0, last - first + 1 FROM removed_runs) l
-		LEFT JOIN receipts p ON p.org_id = l.org_id AND p.id = l.receipt_id WHERE l.receipt_id <> '' GROUP BY 1, 2, 3, 4, 5, 6`},
-	"live_files": {`SELECT org_id, repo_id, path, lines, ai, human, unknown FROM live_files WHERE lines > 0`, `
-		SELECT org_id, repo_id, path, sum(last - first + 1)::integer, coalesce(sum(last - first + 1) FILTER (WHERE class = 'ai'), 0)::integer,
-		       coalesce(sum(last - first + 1) FILTER (WHERE class = 'human'), 0)::integer,
-		       coalesce(sum(last - first + 1) FILTER (WHERE class = 'unknown'), 0)::integer
-		FROM live_runs GROUP BY 1, 2, 3`},
-	"live_directories": {`SELECT org_id, repo_id, path, files, ai, human, unknown FROM live_directories`, `
-		SELECT f.org_id, f.repo_id, d.folder, count(*), sum(ai)::bigint, sum(human)::bigint, sum(unknown)::bigint
-		FROM live_files f, live_folders(f.path) d WHERE f.kind = 'text' GROUP BY 1, 2, 3`},
 }
 
 func day(n int) time.Time { return gittest.Epoch.Add(time.Duration(n) * 24 * time.Hour) }
