@@ -62,10 +62,11 @@ func (k keeper) keep(r *notes.Receipt, files []notes.FileChange) kept {
 	out.Detail = k.json("detail", out.Detail)
 	out.RawTimestamps = k.timestamps(out.RawTimestamps)
 	out.files = k.paths(files)
-	// A secret in a conversation was given away whether or not it is stored.
-	conversation := k.json("/conversation", r.Conversation)
 	if _, gone := org.erased.pseudonym(r.UserEmail); org.StoreConversations && !gone && r.Conversation != nil {
-		out.conversation = bytes.Clone(conversation)
+		out.conversation = bytes.Clone(k.json("/conversation", r.Conversation))
+	} else {
+		// A secret in a conversation was given away whether or not it is stored.
+		k.found("/conversation", secrets.Default().Rules(string(r.Conversation)))
 	}
 	org.reduce(&out)
 	return out

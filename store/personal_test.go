@@ -306,7 +306,7 @@ func TestSecretsAreMaskedWhereverTheyStand(t *testing.T) {
 		t.Errorf("the secret is in the database (%v)", err)
 	}
 	f.want(`SELECT prompt_summary FROM receipts`, "use [masked:aws-access-token]")
-	f.want(`SELECT location FROM findings WHERE code = 'secret_found' AND receipt_id = 'r1' ORDER BY 1 COLLATE "C"`, "/conversation aws-access-token", "/files_changed aws-access-token", "/prompt_hash aws-access-token", "/prompt_summary aws-access-token",
+	f.want(`SELECT location FROM findings WHERE code = 'secret_found' AND receipt_id = 'r1' ORDER BY location COLLATE "C"`, "/conversation aws-access-token", "/files_changed aws-access-token", "/prompt_hash aws-access-token", "/prompt_summary aws-access-token",
 		"/response_summary aws-access-token", "/session_id aws-access-token", "/timestamp aws-access-token", "detail aws-access-token")
 	f.want(`SELECT DISTINCT commit || ' ' || blob FROM findings WHERE code = 'secret_found'`, "c1 b1")
 }

@@ -7,11 +7,17 @@ type automaton struct {
 	// class maps bytes to columns; 0 is every byte that is in no word.
 	class   [256]uint8
 	columns int
-	// next is the state behind each state and column.
+	// next is the state behind each state and column, while the automaton is made.
 	next []uint16
+	// steps is the same for reading: the row of the next state in steps, with
+	// ending set if a word ends there.
+	steps []uint32
 	// ends are the words that end in a state, by number; most states have none.
 	ends [][]uint16
 }
+
+// ending marks a step at whose end a word ends.
+const ending = 1 << 31
 
 func newAutomaton(words []string) *automaton {
 	a := &automaton{}
@@ -32,6 +38,14 @@ func newAutomaton(words []string) *automaton {
 		a.addWord(word, uint16(n))
 	}
 	a.link()
+	a.steps = make([]uint32, len(a.next))
+	for i, to := range a.next {
+		a.steps[i] = uint32(to) * uint32(a.columns)
+		if len(a.ends[to]) > 0 {
+			a.steps[i] |= ending
+		}
+	}
+	a.next = nil
 	return a
 }
 
@@ -91,10 +105,14 @@ func (a *automaton) link() {
 
 // find calls found with every word in the text, by number, and where it ends.
 func (a *automaton) find(text string, found func(word uint16, end int)) {
-	state := 0
+	row := uint32(0)
 	for i := range len(text) {
-		state = int(a.next[state*a.columns+int(a.class[text[i]])])
-		for _, word := range a.ends[state] {
+		step := a.steps[row+uint32(a.class[text[i]])]
+		row = step &^ ending
+		if step == row {
+			continue
+		}
+		for _, word := range a.ends[int(row)/a.columns] {
 			found(word, i+1)
 		}
 	}

@@ -229,6 +229,9 @@ func tidy(hits []Hit) []Hit {
 	return out
 }
 
+// Rules returns the rules that find something in the text as it is written.
+func (s *Scanner) Rules(text string) []string { return rulesOf(s.Find(text)) }
+
 // Mask puts [masked:RULE] in the place of every secret, and returns the rules.
 func (s *Scanner) Mask(text string) (masked string, rules []string) {
 	hits := s.Find(text)
