@@ -124,8 +124,9 @@ func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChan
 	}
 	var org Org
 	err := db.InTx(ctx, func(tx *Tx) error {
-		// What is being taken in by the old setting is there before the change.
-		if change.Prompts != nil {
+		// What is being taken in by the old settings is there before the change, and
+		// nothing more comes before its end.
+		if change.Prompts != nil || change.TimeZone != nil {
 			if err := tx.lockOrg(ctx, by.Org); err != nil {
 				return err
 			}
@@ -154,12 +155,8 @@ func (db *DB) UpdateOrg(ctx context.Context, by access.Principal, change OrgChan
 	return org, err
 }
 
-// nothingCounted makes sure that no row is counted by the days of the time zone,
-// and that none comes before the transaction ends.
+// nothingCounted makes sure that no row is counted by the days of the time zone.
 func (tx *Tx) nothingCounted(ctx context.Context, org uuid.UUID) error {
-	if err := tx.lockOrg(ctx, org); err != nil {
-		return err
-	}
 	var counted bool
 	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM receipts WHERE org_id = $1)
 		OR EXISTS (SELECT FROM pushed_commits WHERE org_id = $1) OR EXISTS (SELECT FROM pushed_prompts WHERE org_id = $1)
