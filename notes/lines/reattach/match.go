@@ -105,13 +105,17 @@ func (r *run) newest(c chain) (at time.Time, noted bool) {
 // learnPatches computes the patch ids that are not known yet: of what was left
 // behind, and of every commit since that may have become of it.
 func (r *run) learnPatches(ctx context.Context, works []work) error {
+	// Nothing can be learned of what is gone, and it may be very old.
+	works = slices.DeleteFunc(slices.Clone(works), func(w work) bool { return r.gone[w.commit] })
+	if len(works) == 0 {
+		return nil
+	}
 	oldest := slices.MinFunc(works, func(a, b work) int { return a.at.Compare(b.at) }).at
 	var named, tips []string
 	for _, w := range works {
-		switch {
-		case w.base != "":
+		if w.base != "" {
 			tips = append(tips, string(w.commit))
-		case !r.gone[w.commit]:
+		} else {
 			named = append(named, string(w.commit))
 		}
 	}
