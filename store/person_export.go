@@ -64,7 +64,8 @@ func (p *person) questions() []question {
 }
 
 func (tx *Tx) exportRows(ctx context.Context, p *person, ask question, each func(string, json.RawMessage) error) error {
-	var hidden []string
+	// Not nil: less NULL, a row would be NULL.
+	hidden := []string{}
 	for _, c := range columnsOf(sealed) {
 		if c.table == ask.table {
 			hidden = append(hidden, c.name)
