@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,9 @@ const (
 	// sealed: encrypted, or a hash.
 	sealed dataClass = "sealed"
 )
+
+// dataClasses are all of them.
+var dataClasses = []dataClass{impersonal, fromGit, settings, address, addresses, joined, ended, nameBeside, words, said, sumKey, sealed}
 
 // personal lists every column that holds text, by table and class; a name has
 // the column of its address behind an @. docs/privacy.md says the same in
@@ -142,6 +146,9 @@ func readPersonal(list map[string]string) map[string]personalColumn {
 	for table, text := range list {
 		for _, group := range strings.Split(text, "; ") {
 			class, names, _ := strings.Cut(group, ": ")
+			if !slices.Contains(dataClasses, dataClass(class)) {
+				panic("store: there is no class " + class + " of data")
+			}
 			for _, name := range strings.Fields(names) {
 				name, beside, _ := strings.Cut(name, "@")
 				columns[table+"."+name] = personalColumn{table: table, name: name, class: dataClass(class), beside: beside}
