@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/blameprompt/enterprise/notes"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
 	"github.com/blameprompt/enterprise/policy/access"
@@ -19,7 +20,7 @@ var seeds = flag.Int("seeds", 12, "number of random storms")
 
 // TestAnyStormEndsAsAFreshRun lets everything happen that can: commits, merges,
 // forced branches, another default branch, notes that come late, change, move
-// and go, settings, attributes, and a repository that is removed and added again,
+// and go, posted receipts, settings, attributes, and a repository that is removed and added again,
 // with runs in between or not. The tables and sums end as those of one run over
 // the end.
 func TestAnyStormEndsAsAFreshRun(t *testing.T) {
@@ -28,7 +29,9 @@ func TestAnyStormEndsAsAFreshRun(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			s := &storm{world: newWorld(t), rng: rand.New(rand.NewPCG(uint64(seed), 7))}
-			s.commit("main")
+			for len(s.blobs) == 0 {
+				s.commit("main")
+			}
 			s.sync()
 			for range 30 {
 				s.step()
@@ -50,7 +53,9 @@ type storm struct {
 
 func (s *storm) step() {
 	branch := []string{"main", "main", "side"}[s.rng.IntN(3)]
-	switch s.rng.IntN(12) {
+	switch s.rng.IntN(13) {
+	case 12:
+		s.post()
 	case 0, 1, 2:
 		s.commit(branch)
 	case 3:
@@ -143,6 +148,26 @@ func (s *storm) note() {
 		receipts = append(receipts, text)
 	}
 	s.remote.Notes(gittest.Notes{Bodies: map[gitcmd.OID]string{s.any(): payload(receipts...)}})
+}
+
+// post posts a receipt, or uploads an authorship log, for some commit.
+func (s *storm) post() {
+	by, commit := access.CLI(s.org.ID), string(s.any())
+	if s.rng.IntN(2) == 0 {
+		body := []byte(gitAI("a.txt", "posted", "1-3"))
+		err := s.db.TakeUploads(s.t.Context(), by, []store.Upload{{Commit: commit, Blob: fmt.Sprintf("%040x", s.rng.IntN(3)), Content: body,
+			Note: notes.Parse(notes.FormatGitAI, commit, body)}})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return
+	}
+	blob := s.blobs[s.rng.IntN(len(s.blobs))]
+	body := payload(receipt(fmt.Sprintf("p%d", s.rng.IntN(8)), "opus", blob[0], 1, 5, blob[1]))
+	_, err := s.db.PostNotes(s.t.Context(), by, s.repo.Name, []store.PostedNote{{Commit: commit, Note: notes.Parse(notes.FormatBlamePrompt, commit, []byte(body))}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *storm) removeAndAdd() {
