@@ -574,6 +574,96 @@ func (e RepoMode) Valid() bool {
 	}
 }
 
+// Defines values for ReportState.
+const (
+	Done    ReportState = "done"
+	Failed  ReportState = "failed"
+	Running ReportState = "running"
+	Waiting ReportState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ReportState enum.
+func (e ReportState) Valid() bool {
+	switch e {
+	case Done:
+		return true
+	case Failed:
+		return true
+	case Running:
+		return true
+	case Waiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportFormat.
+const (
+	Csv  ReportFormat = "csv"
+	Html ReportFormat = "html"
+	Json ReportFormat = "json"
+	Md   ReportFormat = "md"
+	Pdf  ReportFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the ReportFormat enum.
+func (e ReportFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Html:
+		return true
+	case Json:
+		return true
+	case Md:
+		return true
+	case Pdf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportPaper.
+const (
+	A4     ReportPaper = "A4"
+	Letter ReportPaper = "Letter"
+)
+
+// Valid indicates whether the value is a known member of the ReportPaper enum.
+func (e ReportPaper) Valid() bool {
+	switch e {
+	case A4:
+		return true
+	case Letter:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportType.
+const (
+	Audit ReportType = "audit"
+	Gdpr  ReportType = "gdpr"
+	Soc2  ReportType = "soc2"
+)
+
+// Valid indicates whether the value is a known member of the ReportType enum.
+func (e ReportType) Valid() bool {
+	switch e {
+	case Audit:
+		return true
+	case Gdpr:
+		return true
+	case Soc2:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
 	ScopeAdmin  Scope = "admin"
@@ -1731,6 +1821,25 @@ type NewRepo struct {
 	Url string `json:"url,omitempty"`
 }
 
+// NewReport defines model for NewReport.
+type NewReport struct {
+	Format ReportFormat `json:"format"`
+
+	// From The first day, in the organisation's time zone.
+	From  openapi_types.Date `json:"from"`
+	Paper ReportPaper        `json:"paper,omitempty"`
+
+	// Repos By name or id.
+	Repos []string `json:"repos,omitempty"`
+
+	// Teams By name or id.
+	Teams []string `json:"teams,omitempty"`
+
+	// To The last day.
+	To   openapi_types.Date `json:"to"`
+	Type ReportType         `json:"type"`
+}
+
 // NewReview defines model for NewReview.
 type NewReview struct {
 	Approved bool `json:"approved"`
@@ -2525,6 +2634,55 @@ type RepoSums struct {
 	Receipts int64   `json:"receipts"`
 	Repo     string  `json:"repo"`
 }
+
+// Report defines model for Report.
+type Report struct {
+	// Bytes Of the file, once it is done.
+	Bytes     *int64    `json:"bytes,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Error Why it failed.
+	Error      *string      `json:"error,omitempty"`
+	FinishedAt *Time        `json:"finished_at"`
+	Format     ReportFormat `json:"format"`
+
+	// From The first day, in the organisation's time zone.
+	From openapi_types.Date `json:"from"`
+	Id   openapi_types.UUID `json:"id"`
+
+	// Paper The paper of a PDF; A4 unless it is given.
+	Paper ReportPaper `json:"paper"`
+
+	// Repos None is all.
+	Repos []string `json:"repos"`
+
+	// Rows Rows written so far.
+	Rows int64 `json:"rows"`
+
+	// Sha256 Of the file, in hexadecimal, once it is done.
+	Sha256 *string     `json:"sha256,omitempty"`
+	State  ReportState `json:"state"`
+
+	// Teams None is all.
+	Teams []string `json:"teams"`
+
+	// To The last day.
+	To   openapi_types.Date `json:"to"`
+	Type ReportType         `json:"type"`
+}
+
+// ReportState defines model for Report.State.
+type ReportState string
+
+// ReportFormat defines model for ReportFormat.
+type ReportFormat string
+
+// ReportPaper The paper of a PDF; A4 unless it is given.
+type ReportPaper string
+
+// ReportType defines model for ReportType.
+type ReportType string
 
 // Retention defines model for Retention.
 type Retention struct {
@@ -3608,6 +3766,9 @@ type ReplacePolicyJSONRequestBody = PolicyDocument
 // SetPricesJSONRequestBody defines body for SetPrices for application/json ContentType.
 type SetPricesJSONRequestBody SetPricesJSONBody
 
+// CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
+type CreateReportJSONRequestBody = NewReport
+
 // AddRepoJSONRequestBody defines body for AddRepo for application/json ContentType.
 type AddRepoJSONRequestBody = NewRepo
 
@@ -3912,6 +4073,24 @@ type ServerInterface interface {
 	// GetReceipt One receipt with all that is known of it
 	// (GET /api/v1/receipts/{id})
 	GetReceipt(w http.ResponseWriter, r *http.Request, id string)
+	// GetReportSchema The JSON Schema of reports as JSON
+	// (GET /api/v1/report-schema)
+	GetReportSchema(w http.ResponseWriter, r *http.Request)
+	// ListReports Compliance reports, newest first, at most 200
+	// (GET /api/v1/reports)
+	ListReports(w http.ResponseWriter, r *http.Request)
+	// CreateReport Ask for a compliance report
+	// (POST /api/v1/reports)
+	CreateReport(w http.ResponseWriter, r *http.Request)
+	// RemoveReport Remove a report and its file
+	// (DELETE /api/v1/reports/{id})
+	RemoveReport(w http.ResponseWriter, r *http.Request, id IDPath)
+	// GetReport How far one report is
+	// (GET /api/v1/reports/{id})
+	GetReport(w http.ResponseWriter, r *http.Request, id IDPath)
+	// GetReportContent The file of a report
+	// (GET /api/v1/reports/{id}/content)
+	GetReportContent(w http.ResponseWriter, r *http.Request, id IDPath)
 	// ListRepos Registered repositories by name
 	// (GET /api/v1/repos)
 	ListRepos(w http.ResponseWriter, r *http.Request, params ListReposParams)
@@ -6734,6 +6913,126 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// GetReportSchema operation middleware
+func (siw *ServerInterfaceWrapper) GetReportSchema(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReportSchema(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListReports operation middleware
+func (siw *ServerInterfaceWrapper) ListReports(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListReports(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateReport operation middleware
+func (siw *ServerInterfaceWrapper) CreateReport(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateReport(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveReport operation middleware
+func (siw *ServerInterfaceWrapper) RemoveReport(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveReport(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetReport operation middleware
+func (siw *ServerInterfaceWrapper) GetReport(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReport(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetReportContent operation middleware
+func (siw *ServerInterfaceWrapper) GetReportContent(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReportContent(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListRepos operation middleware
 func (siw *ServerInterfaceWrapper) ListRepos(w http.ResponseWriter, r *http.Request) {
 
@@ -8657,6 +8956,18 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/price-aliases", wrapper.RemovePriceAlias).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/price-periods", wrapper.ListPricePeriods).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reports", wrapper.ListReports).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reports", wrapper.CreateReport).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/report-schema", wrapper.GetReportSchema).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reports/{id}", wrapper.RemoveReport).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reports/{id}", wrapper.GetReport).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/reports/{id}/content", wrapper.GetReportContent).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/reviews", wrapper.ListReviews).Methods(http.MethodGet)
 
@@ -11405,6 +11716,241 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 	return err
 }
 
+type GetReportSchemaRequestObject struct {
+}
+
+type GetReportSchemaResponseObject interface {
+	VisitGetReportSchemaResponse(w http.ResponseWriter) error
+}
+
+type GetReportSchema200JSONResponse map[string]interface{}
+
+func (response GetReportSchema200JSONResponse) VisitGetReportSchemaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportSchemadefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportSchemadefaultApplicationProblemPlusJSONResponse) VisitGetReportSchemaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReportsRequestObject struct {
+}
+
+type ListReportsResponseObject interface {
+	VisitListReportsResponse(w http.ResponseWriter) error
+}
+
+type ListReports200JSONResponse struct {
+	Items []Report `json:"items"`
+}
+
+func (response ListReports200JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReportsdefaultApplicationProblemPlusJSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReportRequestObject struct {
+	Body *CreateReportJSONRequestBody
+}
+
+type CreateReportResponseObject interface {
+	VisitCreateReportResponse(w http.ResponseWriter) error
+}
+
+type CreateReport202JSONResponse Report
+
+func (response CreateReport202JSONResponse) VisitCreateReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateReportdefaultApplicationProblemPlusJSONResponse) VisitCreateReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveReportRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RemoveReportResponseObject interface {
+	VisitRemoveReportResponse(w http.ResponseWriter) error
+}
+
+type RemoveReport204Response struct {
+}
+
+func (response RemoveReport204Response) VisitRemoveReportResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveReportdefaultApplicationProblemPlusJSONResponse) VisitRemoveReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type GetReportResponseObject interface {
+	VisitGetReportResponse(w http.ResponseWriter) error
+}
+
+type GetReport200JSONResponse Report
+
+func (response GetReport200JSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportdefaultApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportContentRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type GetReportContentResponseObject interface {
+	VisitGetReportContentResponse(w http.ResponseWriter) error
+}
+
+type GetReportContent200AsteriskResponse struct {
+	Body          io.Reader
+	ContentType   string
+	ContentLength int64
+}
+
+func (response GetReportContent200AsteriskResponse) VisitGetReportContentResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReportContentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportContentdefaultApplicationProblemPlusJSONResponse) VisitGetReportContentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReposRequestObject struct {
 	Params ListReposParams
 }
@@ -13474,6 +14020,24 @@ type StrictServerInterface interface {
 	// GetReceipt One receipt with all that is known of it
 	// (GET /api/v1/receipts/{id})
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// GetReportSchema The JSON Schema of reports as JSON
+	// (GET /api/v1/report-schema)
+	GetReportSchema(ctx context.Context, request GetReportSchemaRequestObject) (GetReportSchemaResponseObject, error)
+	// ListReports Compliance reports, newest first, at most 200
+	// (GET /api/v1/reports)
+	ListReports(ctx context.Context, request ListReportsRequestObject) (ListReportsResponseObject, error)
+	// CreateReport Ask for a compliance report
+	// (POST /api/v1/reports)
+	CreateReport(ctx context.Context, request CreateReportRequestObject) (CreateReportResponseObject, error)
+	// RemoveReport Remove a report and its file
+	// (DELETE /api/v1/reports/{id})
+	RemoveReport(ctx context.Context, request RemoveReportRequestObject) (RemoveReportResponseObject, error)
+	// GetReport How far one report is
+	// (GET /api/v1/reports/{id})
+	GetReport(ctx context.Context, request GetReportRequestObject) (GetReportResponseObject, error)
+	// GetReportContent The file of a report
+	// (GET /api/v1/reports/{id}/content)
+	GetReportContent(ctx context.Context, request GetReportContentRequestObject) (GetReportContentResponseObject, error)
 	// ListRepos Registered repositories by name
 	// (GET /api/v1/repos)
 	ListRepos(ctx context.Context, request ListReposRequestObject) (ListReposResponseObject, error)
@@ -15502,6 +16066,163 @@ func (sh *strictHandler) GetReceipt(w http.ResponseWriter, r *http.Request, id s
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		if err := validResponse.VisitGetReceiptResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReportSchema operation middleware
+func (sh *strictHandler) GetReportSchema(w http.ResponseWriter, r *http.Request) {
+	var request GetReportSchemaRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportSchema(ctx, request.(GetReportSchemaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportSchema")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReportSchemaResponseObject); ok {
+		if err := validResponse.VisitGetReportSchemaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReports operation middleware
+func (sh *strictHandler) ListReports(w http.ResponseWriter, r *http.Request) {
+	var request ListReportsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReports(ctx, request.(ListReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReports")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListReportsResponseObject); ok {
+		if err := validResponse.VisitListReportsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateReport operation middleware
+func (sh *strictHandler) CreateReport(w http.ResponseWriter, r *http.Request) {
+	var request CreateReportRequestObject
+
+	var body CreateReportJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateReport(ctx, request.(CreateReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateReport")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateReportResponseObject); ok {
+		if err := validResponse.VisitCreateReportResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveReport operation middleware
+func (sh *strictHandler) RemoveReport(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RemoveReportRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveReport(ctx, request.(RemoveReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveReport")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveReportResponseObject); ok {
+		if err := validResponse.VisitRemoveReportResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReport operation middleware
+func (sh *strictHandler) GetReport(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request GetReportRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReport(ctx, request.(GetReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReport")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReportResponseObject); ok {
+		if err := validResponse.VisitGetReportResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReportContent operation middleware
+func (sh *strictHandler) GetReportContent(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request GetReportContentRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportContent(ctx, request.(GetReportContentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportContent")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReportContentResponseObject); ok {
+		if err := validResponse.VisitGetReportContentResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -50,6 +50,7 @@ var needs = map[string]need{
 	"listPrices": reading, "listPricePeriods": reading, "setPrices": admin, "removePrice": admin, "removePriceAlias": admin,
 	"listAudit": admin, "getAuditHead": admin,
 	"listRetention": admin, "setRetention": admin, "exportPerson": admin, "erasePerson": admin,
+	"listReports": admin, "createReport": admin, "getReport": admin, "removeReport": admin, "getReportContent": admin, "getReportSchema": reading,
 	"listTeams": reading, "getTeam": reading, "createTeam": admin, "removeTeam": admin,
 	"updateTeam": managingTeam, "setTeamMember": managingTeam, "removeTeamMember": managingTeam,
 	"listUsers": reading, "getUser": reading, "createUser": admin, "updateUser": admin, "disableUser": admin,

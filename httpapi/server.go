@@ -49,6 +49,8 @@ type Config struct {
 	Remotes connect.Remotes
 	// Tasks is poked where a change makes work; nil leaves that to regular runs.
 	Tasks Tasks
+	// ReportDir is the directory of the files of reports.
+	ReportDir string
 	// Enforcer judges pushes; nil means that nobody does.
 	Enforcer Enforcer
 	// Connections connects to forges; nil means that none can be connected.

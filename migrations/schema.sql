@@ -1807,6 +1807,32 @@ ALTER TABLE public.removed_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.reports (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    format text NOT NULL,
+    paper text NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    repos text[] NOT NULL,
+    teams text[] NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    rows bigint DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    sha256 bytea,
+    error text DEFAULT ''::text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    touched_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT reports_check CHECK ((last_day >= first_day)),
+    CONSTRAINT reports_format_check CHECK ((format = ANY (ARRAY['json'::text, 'csv'::text, 'md'::text, 'html'::text, 'pdf'::text]))),
+    CONSTRAINT reports_paper_check CHECK ((paper = ANY (ARRAY['A4'::text, 'Letter'::text]))),
+    CONSTRAINT reports_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text]))),
+    CONSTRAINT reports_type_check CHECK ((type = ANY (ARRAY['soc2'::text, 'gdpr'::text, 'audit'::text])))
+);
+
 CREATE TABLE public.repos (
     id uuid NOT NULL,
     org_id uuid NOT NULL,
@@ -2229,6 +2255,9 @@ ALTER TABLE ONLY public.receipts
 ALTER TABLE ONLY public.removed_runs
     ADD CONSTRAINT removed_runs_pkey PRIMARY KEY (org_id, repo_id, id);
 
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_pkey PRIMARY KEY (org_id, id);
+
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_org_id_name_key UNIQUE (org_id, name);
 
@@ -2435,6 +2464,10 @@ CREATE INDEX removed_runs_origin ON public.removed_runs USING btree (org_id, rep
 
 CREATE INDEX removed_runs_receipt ON public.removed_runs USING btree (org_id, receipt_id) WHERE (receipt_id <> ''::text);
 
+CREATE INDEX reports_open ON public.reports USING btree (created_at, id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE INDEX reports_time ON public.reports USING btree (org_id, created_at DESC, id DESC);
+
 CREATE INDEX repos_connection ON public.repos USING btree (connection_id) WHERE (connection_id IS NOT NULL);
 
 CREATE INDEX repos_url_key ON public.repos USING btree (org_id, url_key) WHERE (removed_at IS NULL);
@@ -2610,6 +2643,9 @@ ALTER TABLE ONLY public.price_aliases
 
 ALTER TABLE ONLY public.price_entries
     ADD CONSTRAINT price_entries_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.repos
     ADD CONSTRAINT repos_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES public.forge_connections(id);

@@ -128,7 +128,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.StringVar(&a.caFile, "ca-file", "", "PEM certificates to trust instead of the system's")
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "How long the server may take for an answer")
 	flags.BoolVar(&a.json, "json", false, "Print JSON")
-	root.AddCommand(newCheck(a), newSync(a), newPolicies(a), newReceipts(a), newAnalytics(a), newLogin(a), newLogout(a), newDoctor(a), newVersion(a))
+	root.AddCommand(newCheck(a), newSync(a), newPolicies(a), newReceipts(a), newAnalytics(a), newReport(a), newLogin(a), newLogout(a), newDoctor(a), newVersion(a))
 	return root
 }
 

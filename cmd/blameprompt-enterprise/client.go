@@ -92,6 +92,8 @@ type call struct {
 	accept string
 	// anonymous calls carry no key.
 	anonymous bool
+	// long calls bring a file and may take as long as it takes.
+	long bool
 }
 
 // get asks for JSON.
@@ -140,8 +142,11 @@ func (c *client) read(ctx context.Context, resp *http.Response) ([]byte, error) 
 // as it is. Its own errors are for people; an *apiError among them is what the
 // server says.
 func (c *client) do(ctx context.Context, call call, read func(*http.Response) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errSlow)
-	defer cancel()
+	if !call.long {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.timeout, errSlow)
+		defer cancel()
+	}
 	req, err := c.request(ctx, call)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", c.url, err)

@@ -250,6 +250,7 @@ func (c *Config) publicURL() string {
 // The places in the data directory.
 func (c *Config) mirrorRoot() string  { return filepath.Join(c.DataDir, "mirrors") }
 func (c *Config) postgresDir() string { return filepath.Join(c.DataDir, "postgres") }
+func (c *Config) reportDir() string   { return filepath.Join(c.DataDir, "reports") }
 func (c *Config) gatewayRoot() string { return filepath.Join(c.DataDir, "gateway") }
 func (c *Config) runningFile() string { return filepath.Join(c.DataDir, "daemon.json") }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/httpapi/report/compliance"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
 )
@@ -21,12 +22,19 @@ const (
 	// old, and for traces of people who were erased.
 	promptsEvery = time.Minute
 	dailyEvery   = 24 * time.Hour
+	// Reports are poked when they are asked for; the regular look finds those whose
+	// daemon died.
+	reportsEvery   = time.Minute
+	reportsTimeout = 2 * time.Hour
 )
 
 // recordTasks look after what is kept: that nobody can change it
-// unseen, and that no more is kept than the organisation wants.
-func recordTasks(db *store.DB, log zerolog.Logger) []queue.Task {
+// unseen, and that no more is kept than the organisation wants;
+// and make reports of it.
+func recordTasks(cfg *Config, db *store.DB, log zerolog.Logger) []queue.Task {
+	reports := &compliance.Writer{DB: db, Dir: cfg.reportDir(), Log: log.With().Str("part", "reports").Logger()}
 	return []queue.Task{
+		{Name: compliance.Task, Every: reportsEvery, Timeout: reportsTimeout, Work: reports.Work},
 		{Name: "audit", Every: chainEvery, Timeout: chainTimeout, Work: db.Chain},
 		{Name: "prompts", Every: promptsEvery, Timeout: chainTimeout, Work: db.ApplyPrompts},
 		{Name: "prompt_reads", Every: headEvery, Work: db.RecordPromptsListed},

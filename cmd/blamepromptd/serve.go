@@ -207,7 +207,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
 		Fetch: fetchJob(db, ingester, enforcer, demands, logger),
 		Tasks: append(tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger), newLiveKeeper(cfg, db, logger)),
-			append(recordTasks(db, logger), reattachTask(cfg, db, demands, logger))...),
+			append(recordTasks(cfg, db, logger), reattachTask(cfg, db, demands, logger))...),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -234,7 +234,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Config{
-		DB: db, Intake: ingester, Fetches: jobs, Tasks: jobs, Remotes: cfg.rules(), Log: logger,
+		DB: db, Intake: ingester, Fetches: jobs, Tasks: jobs, ReportDir: cfg.reportDir(), Remotes: cfg.rules(), Log: logger,
 		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer, Connections: connector, Fallback: pages,
 		Auth: auth.Config{Accounts: accounts}, TrustedProxies: proxies,
 	})

@@ -1,0 +1,297 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// ReportScope is what a report is about.
+type ReportScope struct {
+	Org Org
+	// Repos and Emails, unless nil, are the repositories and the lower-case
+	// addresses of the people that count.
+	Repos  []uuid.UUID
+	Emails []string
+	// From and To are moments, From inclusive and To exclusive; FirstDay and
+	// LastDay are the days between them in the organisation's time zone, both
+	// inclusive, as midnight UTC.
+	From, To          time.Time
+	FirstDay, LastDay time.Time
+}
+
+// ReportData reads what reports are made of, all of one moment. It is used by
+// one goroutine, one query at a time.
+type ReportData struct {
+	q     querier
+	scope ReportScope
+	args  pgx.NamedArgs
+}
+
+// ReadReport hands the data of a scope to fn, as it is at one moment.
+func (db *DB) ReadReport(ctx context.Context, scope ReportScope, fn func(*ReportData) error) error {
+	return db.snapshot(ctx, func(q querier) error {
+		return fn(&ReportData{q: q, scope: scope, args: pgx.NamedArgs{
+			"org": scope.Org.ID, "repos": scope.Repos, "emails": scope.Emails, "from": scope.From, "to": scope.To,
+			"first": scope.FirstDay, "last": scope.LastDay, "zero": uuid.Nil,
+		}})
+	})
+}
+
+// Scope is what the data is about.
+func (d *ReportData) Scope() ReportScope { return d.scope }
+
+// Totals are those that Analytics answers for the same question.
+func (d *ReportData) Totals(ctx context.Context) (Sums, []DaySums, error) {
+	return AnalyticsFilter{Repos: d.scope.Repos, Emails: d.scope.Emails, From: d.scope.FirstDay, To: d.scope.LastDay}.
+		days(ctx, d.q, d.scope.Org.ID)
+}
+
+// ReportQuery names rows that reports are made of.
+type ReportQuery string
+
+// The queries. Each says its columns; those of decimals are text.
+const (
+	// ReportTrail has every current receipt of the period: see its SELECT.
+	ReportTrail ReportQuery = "trail"
+	// ReportDecisions: id, at, repo, ref, pusher, outcome, state, override, commits,
+	// added, ai, human, policies, violations.
+	ReportDecisions ReportQuery = "decisions"
+	// ReportOutcomes: outcome, state, decisions, commits, overrides.
+	ReportOutcomes ReportQuery = "outcomes"
+	// ReportExceptions are violations that did not stop a push: at, decision, repo,
+	// commit, pusher, policy, version, rule, why (waiver, override, late, warning),
+	// approved by, reason.
+	ReportExceptions ReportQuery = "exceptions"
+	// ReportViolated: policy, version, rule, refused, warned.
+	ReportViolated ReportQuery = "violated"
+	// ReportWaivers: policy, repo, pusher, commit, reason, created by, created at,
+	// expires at, revoked at, revoked by.
+	ReportWaivers ReportQuery = "waivers"
+	// ReportPolicies are the versions in force at some time of the period: name,
+	// version, change, author, from, until, rules.
+	ReportPolicies ReportQuery = "policies"
+	// ReportReviews: at, repo, commit, patch id, reviewer, approved, decision.
+	ReportReviews ReportQuery = "reviews"
+	// ReportAccess and ReportChanges: seq, at, principal, action, target.
+	ReportAccess  ReportQuery = "access"
+	ReportChanges ReportQuery = "changes"
+	// ReportCoverage: repo, commits, bots, noted, marked without note, added, ai,
+	// human, unknown, last note.
+	ReportCoverage ReportQuery = "coverage"
+	// ReportGaps: at, repo, commit, author, agent.
+	ReportGaps ReportQuery = "gaps"
+	// ReportFindings: at, severity, code, repo, ref, commit, message.
+	ReportFindings ReportQuery = "findings"
+	// ReportSample: decision, at, repo, commit, notes ref, note blob, pusher,
+	// outcome, of pushes chosen by a hash of their ids.
+	ReportSample ReportQuery = "sample"
+	// ReportPeople: email, names, receipts, with text, with conversation, first, last.
+	ReportPeople ReportQuery = "people"
+	// ReportCategories: receipts with name, email, prompt, response, conversation,
+	// paths, session.
+	ReportCategories ReportQuery = "categories"
+	// ReportReads are accesses to prompt text: at, principal, action, target.
+	ReportReads ReportQuery = "reads"
+)
+
+// Rows reads the rows of a query as they are asked for. Cells are nil, string,
+// int64, bool or time.Time. The first error ends them.
+func (d *ReportData) Rows(ctx context.Context, query ReportQuery) iter.Seq2[[]any, error] {
+	op := "reading the " + string(query) + " of a report"
+	return func(yield func([]any, error) bool) {
+		sql, ok := reportSQL[query]
+		if !ok {
+			yield(nil, fmt.Errorf("%s: there is no such query", op))
+			return
+		}
+		rows, err := d.q.Query(ctx, sql, d.args)
+		if err != nil {
+			yield(nil, translate(err, "%s", op))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			cells, err := rows.Values()
+			if err != nil {
+				yield(nil, translate(err, "%s", op))
+				return
+			}
+			for i, cell := range cells {
+				cells[i] = reportCell(cell)
+			}
+			if !yield(cells, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(nil, translate(err, "%s", op))
+		}
+	}
+}
+
+func reportCell(cell any) any {
+	switch v := cell.(type) {
+	case int32:
+		return int64(v)
+	case int16:
+		return int64(v)
+	case [16]byte:
+		return uuid.UUID(v).String()
+	}
+	return cell
+}
+
+// inRepos and byPeople restrict rows to the scope.
+func inRepos(column string) string {
+	return `(@repos::uuid[] IS NULL OR ` + column + ` = ANY (@repos::uuid[]))`
+}
+
+func byPeople(column string) string {
+	return `(@emails::text[] IS NULL OR lower(` + column + `) = ANY (@emails::text[]))`
+}
+
+// inPeriod restricts rows to those of the period by a time column.
+func inPeriod(column string) string {
+	return column + ` >= @from AND ` + column + ` < @to`
+}
+
+// Receipts are of the day that sums count them on. The bounds of time around it
+// are for the index, wide enough for every time zone.
+const receiptsInPeriod = `r.day BETWEEN @first AND @last
+		AND r.timestamp >= @from::timestamptz - interval '2 days' AND r.timestamp < @to::timestamptz + interval '2 days'`
+
+var reportSQL = map[ReportQuery]string{
+	ReportTrail: `
+		SELECT r.commit_hash, r.timestamp, coalesce(nullif(r.user_name, ''), r.user_email), coalesce(c.subject, ''), r.provider,
+		       r.model, r.session_id, r.message_count, trim_scale(r.cost_usd)::text, f.paths, f.lines, r.prompt_summary, r.prompt_hash,
+		       r.user_email, r.repo, r.id, r.source, r.cost_basis, trim_scale(r.cost_reported_usd)::text, r.current, r.received_at, r.ref, r.blob,
+		       l.added, l.ai, l.human, l.unknown, d.outcome, d.id::text, v.rules
+		FROM receipts r
+		LEFT JOIN commits c ON c.org_id = r.org_id AND c.repo_id = r.repo_id AND c.commit = r.commit_hash
+		LEFT JOIN commit_lines l ON l.org_id = r.org_id AND l.repo_id = r.repo_id AND l.commit = r.commit_hash
+		LEFT JOIN pushed_commits p ON p.org_id = r.org_id AND p.repo_id = r.repo_id AND p.commit = r.commit_hash
+		LEFT JOIN decisions d ON d.org_id = p.org_id AND d.id = p.decision_id
+		LEFT JOIN LATERAL (
+			SELECT string_agg(f.path, ';' ORDER BY f.position) AS paths,
+			       sum(CASE WHEN f.line_start > 0 AND f.line_end >= f.line_start THEN f.line_end - f.line_start + 1 ELSE 0 END)::bigint AS lines
+			FROM receipt_files f WHERE f.org_id = r.org_id AND f.receipt_id = r.id) f ON true
+		LEFT JOIN LATERAL (
+			SELECT string_agg(DISTINCT v.policy_name || ': ' || v.outcome, '; ') AS rules FROM violations v
+			WHERE v.org_id = d.org_id AND v.decision_id = d.id) v ON d.id IS NOT NULL
+		WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
+		ORDER BY r.timestamp, r.id`,
+	ReportDecisions: `
+		SELECT d.id::text, d.at, d.repo, d.refs->0->>'name', d.pusher, d.outcome, d.state, d.override, d.commits, d.added, d.ai, d.human,
+		       json_array_length(coalesce(d.verdict->'policies', '[]'::json)),
+		       (SELECT count(*) FROM violations v WHERE v.org_id = d.org_id AND v.decision_id = d.id)
+		FROM decisions d WHERE d.org_id = @org AND ` + inPeriod("d.at") + ` AND ` + inRepos("d.repo_id") + ` AND ` + byPeople("d.pusher") + `
+		ORDER BY d.id`,
+	ReportOutcomes: `
+		SELECT d.outcome, d.state, count(*), sum(d.commits)::bigint, count(*) FILTER (WHERE d.override <> '')
+		FROM decisions d WHERE d.org_id = @org AND ` + inPeriod("d.at") + ` AND ` + inRepos("d.repo_id") + ` AND ` + byPeople("d.pusher") + `
+		GROUP BY 1, 2 ORDER BY 1, 2`,
+	ReportExceptions: `
+		SELECT v.at, v.decision_id::text, v.repo, v.commit, v.pusher, v.policy_name, v.version, v.rule,
+		       CASE WHEN w.id IS NOT NULL THEN 'waiver' WHEN d.override <> '' THEN 'override' WHEN v.late THEN 'late' ELSE 'warning' END,
+		       CASE WHEN w.id IS NOT NULL THEN w.created_by WHEN d.override <> '' THEN d.pusher END,
+		       CASE WHEN w.id IS NOT NULL THEN w.reason ELSE nullif(d.override, '') END
+		FROM violations v
+		JOIN decisions d ON d.org_id = v.org_id AND d.id = v.decision_id
+		LEFT JOIN waivers w ON w.org_id = v.org_id AND w.id = v.waiver_id
+		WHERE v.org_id = @org AND ` + inPeriod("v.at") + ` AND ` + inRepos("v.repo_id") + ` AND ` + byPeople("v.pusher") + `
+		  AND (d.outcome <> 'refuse' OR v.late)
+		ORDER BY v.at, v.id`,
+	ReportViolated: `
+		SELECT v.policy_name, v.version, v.rule, count(*) FILTER (WHERE v.outcome = 'refuse'), count(*) FILTER (WHERE v.outcome = 'warn')
+		FROM violations v
+		WHERE v.org_id = @org AND ` + inPeriod("v.at") + ` AND ` + inRepos("v.repo_id") + ` AND ` + byPeople("v.pusher") + `
+		GROUP BY 1, 2, 3 ORDER BY 4 DESC, 5 DESC, 1, 2, 3`,
+	ReportWaivers: `
+		SELECT p.name, coalesce(r.name, ''), w.pusher, w.commit, w.reason, w.created_by, w.created_at, w.expires_at, w.revoked_at, w.revoked_by
+		FROM waivers w
+		LEFT JOIN policies p ON p.org_id = w.org_id AND p.id = w.policy_id
+		LEFT JOIN repos r ON r.org_id = w.org_id AND r.id = w.repo_id
+		WHERE w.org_id = @org AND w.created_at < @to AND least(w.expires_at, w.revoked_at) >= @from
+		  AND (w.repo_id IS NULL OR ` + inRepos("w.repo_id") + `)
+		ORDER BY w.created_at, w.id`,
+	ReportPolicies: `
+		SELECT p.name, v.version, v.change, v.author, v.created_at, v.until, v.document::text
+		FROM (SELECT v.*, lead(v.created_at) OVER (PARTITION BY v.policy_id ORDER BY v.version) AS until
+		      FROM policy_versions v WHERE v.org_id = @org) v
+		JOIN policies p ON p.org_id = v.org_id AND p.id = v.policy_id
+		WHERE v.created_at < @to AND coalesce(v.until, 'infinity') >= @from
+		ORDER BY p.name, v.version`,
+	ReportReviews: `
+		SELECT v.created_at, r.name, v.commit, v.patch_id, v.reviewer, v.approved, v.comment
+		FROM reviews v JOIN repos r ON r.org_id = v.org_id AND r.id = v.repo_id
+		WHERE v.org_id = @org AND ` + inPeriod("v.created_at") + ` AND ` + inRepos("v.repo_id") + `
+		ORDER BY v.created_at, v.id`,
+	ReportAccess: `
+		SELECT a.seq, a.at, a.principal, a.action, a.target FROM audit_log a
+		WHERE a.org_id = @org AND ` + inPeriod("a.at") + `
+		  AND split_part(a.action, '.', 1) IN ('key', 'user', 'grant', 'ssh_key', 'team', 'invitation', 'password', 'webhook_secret')
+		ORDER BY a.seq`,
+	ReportChanges: `
+		SELECT a.seq, a.at, a.principal, a.action, a.target FROM audit_log a
+		WHERE a.org_id = @org AND ` + inPeriod("a.at") + `
+		  AND split_part(a.action, '.', 1) IN ('policy', 'waiver', 'hold', 'repo', 'org', 'connection', 'price', 'identity', 'bot', 'retention', 'person')
+		ORDER BY a.seq`,
+	ReportCoverage: `
+		SELECT p.name, s.commits, s.bots, s.noted, s.marked, s.added, s.ai, s.human, s.unknown, n.last
+		FROM (SELECT l.repo_id, count(*) FILTER (WHERE NOT l.bot) AS commits, count(*) FILTER (WHERE l.bot) AS bots,
+		             count(*) FILTER (WHERE l.noted AND NOT l.bot) AS noted,
+		             count(*) FILTER (WHERE l.agent <> '' AND NOT l.noted AND NOT l.bot) AS marked,
+		             sum(l.added)::bigint AS added, sum(l.ai)::bigint AS ai, sum(l.human)::bigint AS human, sum(l.unknown)::bigint AS unknown
+		      FROM commit_lines l
+		      WHERE l.org_id = @org AND l.on_default AND l.day BETWEEN @first AND @last AND ` + inRepos("l.repo_id") + `
+		        AND ` + byPeople("l.author_email") + `
+		      GROUP BY l.repo_id) s
+		JOIN repos p ON p.org_id = @org AND p.id = s.repo_id
+		LEFT JOIN LATERAL (SELECT max(v.received_at) AS last FROM note_versions v
+		                   WHERE v.org_id = @org AND v.repo_id = s.repo_id AND v.received_at < @to) n ON true
+		ORDER BY p.name`,
+	ReportGaps: `
+		SELECT l.committed_at, p.name, l.commit, l.author_email, l.agent
+		FROM commit_lines l JOIN repos p ON p.org_id = l.org_id AND p.id = l.repo_id
+		WHERE l.org_id = @org AND l.on_default AND l.agent <> '' AND NOT l.noted AND NOT l.bot AND l.day BETWEEN @first AND @last
+		  AND ` + inRepos("l.repo_id") + ` AND ` + byPeople("l.author_email") + `
+		ORDER BY l.committed_at, p.name, l.commit`,
+	ReportFindings: `
+		SELECT f.found_at, f.severity, f.code, coalesce(p.name, ''), f.ref, f.commit, f.message
+		FROM findings f LEFT JOIN repos p ON p.org_id = f.org_id AND p.id = f.repo_id
+		WHERE f.org_id = @org AND ` + inPeriod("f.found_at") + ` AND f.severity <> 'info'
+		  AND (f.repo_id IS NULL OR ` + inRepos("f.repo_id") + `)
+		ORDER BY f.found_at, f.id`,
+	ReportSample: `
+		SELECT d.id::text, d.at, d.repo, p.commit, n.ref, n.blob, d.pusher, d.outcome
+		FROM (SELECT * FROM decisions d
+		      WHERE d.org_id = @org AND ` + inPeriod("d.at") + ` AND ` + inRepos("d.repo_id") + ` AND ` + byPeople("d.pusher") + `
+		      ORDER BY md5(d.id::text) LIMIT 25) d
+		LEFT JOIN LATERAL (SELECT p.commit FROM pushed_commits p WHERE p.org_id = d.org_id AND p.repo_id = d.repo_id AND p.decision_id = d.id
+		                   ORDER BY p.commit LIMIT 3) p ON true
+		LEFT JOIN note_versions n ON n.org_id = d.org_id AND n.repo_id = d.repo_id AND n.commit = p.commit AND n.current
+		ORDER BY d.at, d.id, p.commit, n.ref`,
+	ReportPeople: `
+		SELECT lower(r.user_email), string_agg(DISTINCT nullif(r.user_name, ''), '; '), count(*),
+		       count(*) FILTER (WHERE r.prompt_summary <> '' OR r.response_summary <> ''),
+		       count(*) FILTER (WHERE r.conversation IS NOT NULL), min(r.timestamp), max(r.timestamp)
+		FROM receipts r
+		WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
+		GROUP BY 1 ORDER BY 1`,
+	ReportCategories: `
+		SELECT count(*), count(*) FILTER (WHERE r.user_name <> ''), count(*) FILTER (WHERE r.user_email <> ''),
+		       count(*) FILTER (WHERE r.prompt_summary <> ''), count(*) FILTER (WHERE r.response_summary <> ''),
+		       count(*) FILTER (WHERE r.conversation IS NOT NULL), count(*) FILTER (WHERE r.file_path <> '' OR r.files > 0),
+		       count(*) FILTER (WHERE r.session_id <> '')
+		FROM receipts r
+		WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email"),
+	ReportReads: `
+		SELECT a.at, a.principal, a.action, a.target FROM audit_log a
+		WHERE a.org_id = @org AND ` + inPeriod("a.at") + ` AND split_part(a.action, '.', 1) IN ('text', 'prompt', 'receipt')
+		ORDER BY a.seq`,
+}
