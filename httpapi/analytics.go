@@ -6,7 +6,6 @@ import (
 
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
-	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/store"
 )
 
@@ -15,39 +14,19 @@ const topListed = 10
 
 // GetAnalytics implements the operation.
 func (s *server) GetAnalytics(ctx context.Context, in GetAnalyticsRequestObject) (GetAnalyticsResponseObject, error) {
-	filter, err := s.analyticsFilter(ctx, in.Params)
+	ask, err := s.figuresQuestion(ctx, in.Params)
 	if err != nil {
 		return nil, err
 	}
-	sums, err := s.cfg.DB.Analytics(ctx, principal(ctx).Org, filter, topListed)
+	sums, err := s.cfg.DB.Analytics(ctx, principal(ctx).Org, ask.AnalyticsFilter, topListed)
 	if err != nil {
 		return nil, err
 	}
-	return GetAnalytics200JSONResponse(analyticsOf(sums)), nil
-}
-
-func (s *server) analyticsFilter(ctx context.Context, p GetAnalyticsParams) (f store.AnalyticsFilter, err error) {
-	org := principal(ctx).Org
-	if f.Repos, err = s.reposNamed(ctx, org, p.Repo); err != nil {
-		return f, err
+	out := analyticsOf(sums)
+	if err := s.addFigures(ctx, &out, ask, in.Params); err != nil {
+		return nil, err
 	}
-	if f.Emails, err = s.teamNamed(ctx, org, p.Team); err != nil {
-		return f, err
-	}
-	zone, err := s.zone(ctx, org, p.From, p.To)
-	if err != nil {
-		return f, err
-	}
-	if f.From, err = readDay("from", p.From, zone); err != nil {
-		return f, err
-	}
-	if f.To, err = readDay("to", p.To, zone); err != nil {
-		return f, err
-	}
-	if !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From) {
-		return f, respond.InvalidField("to", "must not be before from")
-	}
-	return f, nil
+	return GetAnalytics200JSONResponse(out), nil
 }
 
 // readDay reads the day that a date or a time means, as midnight UTC.

@@ -712,6 +712,72 @@ func (e Source) Valid() bool {
 	}
 }
 
+// Defines values for GetAnalyticsParamsSeries.
+const (
+	GetAnalyticsParamsSeriesDay   GetAnalyticsParamsSeries = "day"
+	GetAnalyticsParamsSeriesMonth GetAnalyticsParamsSeries = "month"
+	GetAnalyticsParamsSeriesWeek  GetAnalyticsParamsSeries = "week"
+)
+
+// Valid indicates whether the value is a known member of the GetAnalyticsParamsSeries enum.
+func (e GetAnalyticsParamsSeries) Valid() bool {
+	switch e {
+	case GetAnalyticsParamsSeriesDay:
+		return true
+	case GetAnalyticsParamsSeriesMonth:
+		return true
+	case GetAnalyticsParamsSeriesWeek:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAnalyticsParamsBy.
+const (
+	GetAnalyticsParamsByModel    GetAnalyticsParamsBy = "model"
+	GetAnalyticsParamsByProvider GetAnalyticsParamsBy = "provider"
+	GetAnalyticsParamsByRepo     GetAnalyticsParamsBy = "repo"
+	GetAnalyticsParamsByTeam     GetAnalyticsParamsBy = "team"
+	GetAnalyticsParamsByTool     GetAnalyticsParamsBy = "tool"
+	GetAnalyticsParamsByUser     GetAnalyticsParamsBy = "user"
+)
+
+// Valid indicates whether the value is a known member of the GetAnalyticsParamsBy enum.
+func (e GetAnalyticsParamsBy) Valid() bool {
+	switch e {
+	case GetAnalyticsParamsByModel:
+		return true
+	case GetAnalyticsParamsByProvider:
+		return true
+	case GetAnalyticsParamsByRepo:
+		return true
+	case GetAnalyticsParamsByTeam:
+		return true
+	case GetAnalyticsParamsByTool:
+		return true
+	case GetAnalyticsParamsByUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAnalyticsParamsCompare.
+const (
+	Previous GetAnalyticsParamsCompare = "previous"
+)
+
+// Valid indicates whether the value is a known member of the GetAnalyticsParamsCompare enum.
+func (e GetAnalyticsParamsCompare) Valid() bool {
+	switch e {
+	case Previous:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCommitsParamsKind.
 const (
 	Bot     ListCommitsParamsKind = "bot"
@@ -1077,13 +1143,34 @@ type AddedRun struct {
 
 // Analytics defines model for Analytics.
 type Analytics struct {
-	// AiCodePercentage Null until lines are attributed.
+	// AiCodePercentage AI lines among the added lines of default branches in the period, in percent; null when none were added. Read it beside
+	// `unknown` and the coverage in `figures`.
 	AiCodePercentage *float64 `json:"ai_code_percentage"`
 
+	// CostPerLiveAiLine What all prompts have cost, whenever, by the AI lines that are alive today; of the same repositories and people. Null
+	// when there are none.
+	CostPerLiveAiLine *Decimal `json:"cost_per_live_ai_line"`
+
 	// DailyTrend Days with receipts or cost, in order.
-	DailyTrend      []DaySums `json:"daily_trend"`
-	ReceiptsCurrent int64     `json:"receipts_current"`
-	Tokens          struct {
+	DailyTrend []DaySums `json:"daily_trend"`
+	Figures    Figures   `json:"figures"`
+
+	// Groups Empty unless asked for.
+	Groups []FiguresGroup `json:"groups"`
+	Live   LiveCounts     `json:"live"`
+
+	// LiveRows The path of this API that says where they are.
+	LiveRows        string         `json:"live_rows"`
+	Previous        *FiguresPeriod `json:"previous"`
+	ReceiptsCurrent int64          `json:"receipts_current"`
+
+	// Rework What became of lines that landed, whatever the period, as in `GET /api/v1/rework`.
+	Rework     []RemovedWithin `json:"rework"`
+	ReworkRows string          `json:"rework_rows"`
+
+	// Series Periods with anything in them, in order; empty unless asked for.
+	Series []FiguresPeriod `json:"series"`
+	Tokens struct {
 		// CacheCreation An exact decimal.
 		CacheCreation Decimal `json:"cache_creation"`
 
@@ -1465,6 +1552,76 @@ type FieldError struct {
 	// Field A parameter or header by name, or a path into the body such as `scopes[1]`.
 	Field   string `json:"field"`
 	Problem string `json:"problem"`
+}
+
+// Figures defines model for Figures.
+type Figures struct {
+	// AiShare Of added lines, from 0 to 1; null when there are none.
+	AiShare *float64 `json:"ai_share"`
+
+	// Commits Neither of bots nor merges without lines of their own.
+	Commits      int64 `json:"commits"`
+	CommitsNoted int64 `json:"commits_noted"`
+
+	// CostPerAddedAiLine The cost of the prompts by the AI lines of the commits; null when there are none.
+	CostPerAddedAiLine *Decimal `json:"cost_per_added_ai_line"`
+
+	// CostUsd An exact decimal.
+	CostUsd Decimal `json:"cost_usd"`
+
+	// Coverage Commits that a note speaks of among all, from 0 to 1.
+	Coverage *float64 `json:"coverage"`
+
+	// Lines Numbers of lines: added = ai + human + unknown; trailer is a part of ai, excluded beside them.
+	Lines           LineCounts `json:"lines"`
+	Prompts         int64      `json:"prompts"`
+	Receipts        int64      `json:"receipts"`
+	ReceiptsCurrent int64      `json:"receipts_current"`
+
+	// Rows The paths of this API that list what was counted; null where it cannot be listed by what it is grouped by.
+	Rows struct {
+		Ai           *string `json:"ai"`
+		Commits      *string `json:"commits"`
+		CommitsNoted *string `json:"commits_noted"`
+		Human        *string `json:"human"`
+
+		// Receipts Of receipts, prompts, cost and tokens.
+		Receipts *string `json:"receipts"`
+		Unknown  *string `json:"unknown"`
+	} `json:"rows"`
+	Tokens struct {
+		// CacheCreation An exact decimal.
+		CacheCreation Decimal `json:"cache_creation"`
+
+		// CacheRead An exact decimal.
+		CacheRead Decimal `json:"cache_read"`
+
+		// Input An exact decimal.
+		Input Decimal `json:"input"`
+
+		// Output An exact decimal.
+		Output Decimal `json:"output"`
+	} `json:"tokens"`
+	UnknownShare *float64 `json:"unknown_share"`
+}
+
+// FiguresGroup defines model for FiguresGroup.
+type FiguresGroup struct {
+	Figures Figures `json:"figures"`
+
+	// Key Repository, team, e-mail address, model or provider.
+	Key string `json:"key"`
+
+	// Live Null when none are known of it.
+	Live     *LiveCounts `json:"live"`
+	LiveRows *string     `json:"live_rows"`
+}
+
+// FiguresPeriod defines model for FiguresPeriod.
+type FiguresPeriod struct {
+	Figures Figures            `json:"figures"`
+	From    openapi_types.Date `json:"from"`
+	To      openapi_types.Date `json:"to"`
 }
 
 // Finding defines model for Finding.
@@ -3019,7 +3176,31 @@ type GetAnalyticsParams struct {
 
 	// Team A team by name or id, standing for its members' e-mail addresses.
 	Team TeamFilter `form:"team,omitempty" json:"team,omitempty"`
+
+	// User The author, by any address of the person.
+	User PersonFilter `form:"user,omitempty" json:"user,omitempty"`
+
+	// Series List the figures of each day, week (from Monday) or month as well.
+	Series GetAnalyticsParamsSeries `form:"series,omitempty" json:"series,omitempty"`
+
+	// By List the figures of each part as well, up to 100, the costliest first. Users are people, under one of their addresses; a
+	// member of two teams counts in both. Of models and providers lines are AI lines. `tool` is `provider` under the
+	// name that it has among lines; neither goes with `team` or `user`.
+	By GetAnalyticsParamsBy `form:"by,omitempty" json:"by,omitempty"`
+
+	// Compare With `previous`, the figures of the period before as well: of as many months if the period is of whole months, else of as
+	// many days. Needs `from` and `to`.
+	Compare GetAnalyticsParamsCompare `form:"compare,omitempty" json:"compare,omitempty"`
 }
+
+// GetAnalyticsParamsSeries defines parameters for GetAnalytics.
+type GetAnalyticsParamsSeries string
+
+// GetAnalyticsParamsBy defines parameters for GetAnalytics.
+type GetAnalyticsParamsBy string
+
+// GetAnalyticsParamsCompare defines parameters for GetAnalytics.
+type GetAnalyticsParamsCompare string
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
@@ -3893,7 +4074,7 @@ type ServerInterface interface {
 	// EndSignIn End one of one's sign-ins
 	// (DELETE /api/v1/account/sign-ins/{id})
 	EndSignIn(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// GetAnalytics Sums over a period, by model, repository and day
+	// GetAnalytics Sums over a period, with whose the lines are and what they cost; by day, week or month, and by part
 	// (GET /api/v1/analytics)
 	GetAnalytics(w http.ResponseWriter, r *http.Request, params GetAnalyticsParams)
 	// ListAudit Who did what, newest first
@@ -4424,6 +4605,58 @@ func (siw *ServerInterfaceWrapper) GetAnalytics(w http.ResponseWriter, r *http.R
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "team"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "team", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "series" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "series", r.URL.Query(), &params.Series, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "series"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "series", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", r.URL.Query(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "by"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "by", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "compare" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "compare", r.URL.Query(), &params.Compare, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "compare"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "compare", Err: err})
 		}
 		return
 	}
@@ -13840,7 +14073,7 @@ type StrictServerInterface interface {
 	// EndSignIn End one of one's sign-ins
 	// (DELETE /api/v1/account/sign-ins/{id})
 	EndSignIn(ctx context.Context, request EndSignInRequestObject) (EndSignInResponseObject, error)
-	// GetAnalytics Sums over a period, by model, repository and day
+	// GetAnalytics Sums over a period, with whose the lines are and what they cost; by day, week or month, and by part
 	// (GET /api/v1/analytics)
 	GetAnalytics(ctx context.Context, request GetAnalyticsRequestObject) (GetAnalyticsResponseObject, error)
 	// ListAudit Who did what, newest first

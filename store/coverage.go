@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +32,7 @@ func (db *DB) Coverage(ctx context.Context, org uuid.UUID, f AnalyticsFilter, to
 	var out Coverage
 	err := db.snapshot(ctx, func(q querier) (err error) {
 		c := f.from(org, "all", "user", false)
-		if out.Total, err = collectOne[LineSums](ctx, q, "summing up coverage", `SELECT `+lineSums+` FROM `+f.lineSource(c)+` s`,
+		if out.Total, err = collectOne[LineSums](ctx, q, "summing up coverage", `SELECT `+lineSums+` FROM `+f.sumsOf("line_", c)+` s`,
 			append([]any{planned}, c.args...)...); err != nil {
 			return err
 		}
@@ -55,16 +54,6 @@ func (db *DB) Coverage(ctx context.Context, org uuid.UUID, f AnalyticsFilter, to
 	return out, err
 }
 
-// lineSource is source over the sums of lines.
-func (f AnalyticsFilter) lineSource(c *conditions) string {
-	parts := f.parts(c)
-	for i, part := range parts {
-		// Both tables are named like those of receipts.
-		parts[i] = "SELECT s.* FROM line_" + part + " AND " + c.where()
-	}
-	return "(" + strings.Join(parts, " UNION ALL ") + ")"
-}
-
 const (
 	anyCommits     = ` HAVING sum(s.commits) + sum(s.bot_commits) + sum(s.merge_commits) <> 0`
 	uncoveredFirst = ` ORDER BY g.commits - g.commits_noted DESC, g.commits DESC, 1 LIMIT `
@@ -75,7 +64,7 @@ func (f AnalyticsFilter) coverageByRepo(ctx context.Context, q querier, org uuid
 	return collect[CoverageGroup](ctx, q, "summing up the coverage of repositories", `
 		SELECT p.name AS key, `+groupSums+`,
 		       (SELECT max(n.updated_at) FROM note_refs n WHERE n.org_id = $1 AND n.repo_id = g.repo_id) AS noted_at
-		FROM (SELECT s.repo_id, `+lineSums+` FROM `+f.lineSource(c)+` s GROUP BY 1`+anyCommits+`) g
+		FROM (SELECT s.repo_id, `+lineSums+` FROM `+f.sumsOf("line_", c)+` s GROUP BY 1`+anyCommits+`) g
 		JOIN repos p ON p.org_id = $1 AND p.id = g.repo_id`+uncoveredFirst+itoa(top), append([]any{planned}, c.args...)...)
 }
 
@@ -91,7 +80,7 @@ func (f AnalyticsFilter) coverageByPerson(ctx context.Context, q querier, org uu
 	return collect[CoverageGroup](ctx, q, "summing up the coverage of people", `
 		SELECT g.key, `+groupSums+`, n.noted_at
 		FROM (SELECT * FROM (SELECT `+byPerson+` AS key, array_agg(DISTINCT s.key) AS addresses, `+lineSums+`
-		      FROM `+f.lineSource(c)+` s GROUP BY 1`+anyCommits+`) g`+uncoveredFirst+itoa(top)+`) g
+		      FROM `+f.sumsOf("line_", c)+` s GROUP BY 1`+anyCommits+`) g`+uncoveredFirst+itoa(top)+`) g
 		LEFT JOIN LATERAL (
 			SELECT max(l.committed_at) AS noted_at FROM unnest(g.addresses) a (email)
 			CROSS JOIN LATERAL (SELECT c.committed_at FROM commit_lines c
@@ -105,7 +94,7 @@ func (f AnalyticsFilter) coverageByTeam(ctx context.Context, q querier, org uuid
 	return collect[CoverageGroup](ctx, q, "summing up the coverage of teams", `
 		SELECT g.key, `+groupSums+`, NULL::timestamptz AS noted_at
 		FROM (SELECT t.name AS key, `+lineSums+`
-		      FROM (SELECT `+byPerson+` AS person, `+lineSums+` FROM `+f.lineSource(c)+` s GROUP BY 1) s
+		      FROM (SELECT `+byPerson+` AS person, `+lineSums+` FROM `+f.sumsOf("line_", c)+` s GROUP BY 1) s
 		      JOIN (SELECT DISTINCT team_id, person_of(org_id, email) AS person FROM team_members WHERE org_id = $1) m
 			      ON m.person = s.person
 		      JOIN teams t ON t.org_id = $1 AND t.id = m.team_id
@@ -119,6 +108,6 @@ func (f AnalyticsFilter) coverageByAgent(ctx context.Context, q querier, org uui
 	}
 	return collect[CoverageGroup](ctx, q, "summing up the coverage of agents", `
 		SELECT g.key, `+groupSums+`, NULL::timestamptz AS noted_at
-		FROM (SELECT `+agent+` AS key, `+lineSums+` FROM `+f.lineSource(c)+` s GROUP BY 1`+anyCommits+`) g`+
+		FROM (SELECT `+agent+` AS key, `+lineSums+` FROM `+f.sumsOf("line_", c)+` s GROUP BY 1`+anyCommits+`) g`+
 		uncoveredFirst+itoa(top), append([]any{planned}, c.args...)...)
 }

@@ -224,3 +224,14 @@ func DataClass(column string) string { return string(personal[column].class) }
 
 // RecordListed is DB.RecordPromptsListed at another time.
 func RecordListed(ctx context.Context, db *DB, now time.Time) error { return db.recordListed(ctx, now) }
+
+// ExplainFigures is DB.Figures, with the plans of its queries.
+func ExplainFigures(ctx context.Context, db *DB, org uuid.UUID, ask FiguresQuestion) (plans []string, err error) {
+	err = db.snapshot(ctx, func(q querier) error {
+		e := &explainer{querier: q}
+		_, err := ask.answer(ctx, e, org)
+		plans = e.plans
+		return err
+	})
+	return plans, err
+}

@@ -344,15 +344,17 @@ type Cohort struct {
 	Removed14, Removed30, Removed90, Removed int64
 }
 
+// cohortSums are the columns of Cohort but its key, of live_cohorts s.
+const cohortSums = `s.class, s.week, s.watched, sum(s.live)::bigint AS live, sum(s.removed14)::bigint AS removed14,
+	sum(s.removed30)::bigint AS removed30, sum(s.removed90)::bigint AS removed90, sum(s.removed)::bigint AS removed`
+
 // Cohorts lists what became of the lines of repositories, nil for all, by week and
 // class, and by model, tool or user unless by is empty.
 func (db *DB) Cohorts(ctx context.Context, org uuid.UUID, by LiveDimension, repos []uuid.UUID) ([]Cohort, error) {
 	dimension := map[LiveDimension]string{"": "all", LiveByTool: "provider", LiveByModel: "model", LiveByUser: "user"}[by]
 	c := liveSums(org, dimension, repos)
 	return collect[Cohort](ctx, db.pool, "listing cohorts of lines", `
-		SELECT s.key, s.class, s.week, s.watched, sum(s.live)::bigint AS live, sum(s.removed14)::bigint AS removed14,
-		       sum(s.removed30)::bigint AS removed30, sum(s.removed90)::bigint AS removed90, sum(s.removed)::bigint AS removed
-		FROM live_cohorts s WHERE `+c.where()+`
+		SELECT s.key, `+cohortSums+` FROM live_cohorts s WHERE `+c.where()+`
 		GROUP BY 1, 2, 3, 4 HAVING sum(s.live) <> 0 OR sum(s.removed) <> 0 ORDER BY 3, 1, 2, 4`, c.args...)
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"math/big"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +14,24 @@ import (
 // Decimal is an exact decimal number as PostgreSQL writes it, such as
 // "0.0123"; in JSON it is a number. The zero value is 0.
 type Decimal string
+
+// Per divides by a count, to nine digits; the empty Decimal for none.
+func (d Decimal) Per(n int64) Decimal {
+	if n == 0 {
+		return ""
+	}
+	text := new(big.Rat).Quo(d.rat(), new(big.Rat).SetInt64(n)).FloatString(9)
+	return Decimal(strings.TrimSuffix(strings.TrimRight(text, "0"), "."))
+}
+
+// rat is the number; what is none is zero, as what is empty is.
+func (d Decimal) rat() *big.Rat {
+	r, ok := new(big.Rat).SetString(string(d))
+	if !ok {
+		return new(big.Rat)
+	}
+	return r
+}
 
 // MarshalJSON writes the digits as they are.
 func (d Decimal) MarshalJSON() ([]byte, error) {

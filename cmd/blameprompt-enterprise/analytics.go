@@ -16,11 +16,14 @@ type analyticsFlags struct {
 	repos          []string
 	team, from, to string
 	days           int
+	compare        bool
 }
 
 const analyticsHelp = `Show what AI cost and wrote: receipts, prompts, cost and tokens of the
 organisation, by model, repository and day. Cost and tokens are those of
-prompts, each counted once.
+prompts, each counted once. The AI share is that of the lines which commits of
+default branches added in the period; unknown lines are those that nothing
+speaks for. With --compare, the period before is shown beside it.
 
 The team is that of the configuration unless --team names another one; --team ""
 is the whole organisation.`
@@ -29,7 +32,7 @@ func newAnalytics(a *app) *cobra.Command {
 	var f analyticsFlags
 	cmd := &cobra.Command{
 		Use:   "analytics",
-		Short: "Show receipts, prompts, cost and tokens of a period",
+		Short: "Show receipts, prompts, cost, tokens and AI share of a period",
 		Long:  analyticsHelp,
 		Args:  exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,17 +45,60 @@ func newAnalytics(a *app) *cobra.Command {
 	flags.StringVar(&f.from, "from", "", "First day, such as 2026-02-14")
 	flags.StringVar(&f.to, "to", "", "Last day")
 	flags.IntVar(&f.days, "days", 14, "How many of the last days to list; 0 means all")
+	flags.BoolVar(&f.compare, "compare", false, "Show the period before as well; needs --from and --to")
 	return cmd
 }
 
+// figuresShown are figures of a period.
+type figuresShown struct {
+	Prompts int64       `json:"prompts"`
+	CostUSD json.Number `json:"cost_usd"`
+	Lines   struct {
+		Added int64 `json:"added"`
+		AI    int64 `json:"ai"`
+	} `json:"lines"`
+	AIShare            *float64     `json:"ai_share"`
+	UnknownShare       *float64     `json:"unknown_share"`
+	Coverage           *float64     `json:"coverage"`
+	CostPerAddedAILine *json.Number `json:"cost_per_added_ai_line"`
+}
+
+// share says how much AI wrote, with what it is to be read beside.
+func (f *figuresShown) share() string {
+	if f.AIShare == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s of %d added lines", percent(*f.AIShare), f.Lines.Added)
+	if f.UnknownShare != nil {
+		text += ", " + percent(*f.UnknownShare) + " unknown"
+	}
+	if f.Coverage != nil {
+		text += "; notes speak of " + percent(*f.Coverage) + " of the commits"
+	}
+	return text
+}
+
+func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 1, 64) + "%" }
+
 // analyticsShown is the API's answer as far as a table shows it.
 type analyticsShown struct {
-	TotalReceipts    int64        `json:"total_receipts"`
-	ReceiptsCurrent  int64        `json:"receipts_current"`
-	TotalPrompts     int64        `json:"total_prompts"`
-	TotalCostUSD     json.Number  `json:"total_cost_usd"`
-	AICodePercentage *json.Number `json:"ai_code_percentage"`
-	Tokens           struct {
+	TotalReceipts   int64        `json:"total_receipts"`
+	ReceiptsCurrent int64        `json:"receipts_current"`
+	TotalPrompts    int64        `json:"total_prompts"`
+	TotalCostUSD    json.Number  `json:"total_cost_usd"`
+	Figures         figuresShown `json:"figures"`
+	Live            struct {
+		Lines   int64    `json:"lines"`
+		AI      int64    `json:"ai"`
+		AIShare *float64 `json:"ai_share"`
+	} `json:"live"`
+	CostPerLiveAILine *json.Number `json:"cost_per_live_ai_line"`
+	Previous          *struct {
+		From    string       `json:"from"`
+		To      string       `json:"to"`
+		Figures figuresShown `json:"figures"`
+	} `json:"previous"`
+	Tokens struct {
 		Input         json.Number `json:"input"`
 		Output        json.Number `json:"output"`
 		CacheRead     json.Number `json:"cache_read"`
@@ -90,6 +136,9 @@ func (a *app) analytics(ctx context.Context, f analyticsFlags, teamGiven bool) e
 			query.Set(name, value)
 		}
 	}
+	if f.compare {
+		query.Set("compare", "previous")
+	}
 	var sums analyticsShown
 	raw, err := client.get(ctx, &sums, query, "api", "v1", "analytics")
 	if err != nil {
@@ -101,22 +150,37 @@ func (a *app) analytics(ctx context.Context, f analyticsFlags, teamGiven bool) e
 	return a.printAnalytics(sums, f, team)
 }
 
-func (a *app) printAnalytics(sums analyticsShown, f analyticsFlags, team string) error {
-	share := ""
-	if sums.AICodePercentage != nil {
-		share = sums.AICodePercentage.String() + "%"
-	}
-	t := sums.Tokens
-	err := a.table(nil, [][]string{
+// summary are the totals, a name and a value to a row.
+func (s *analyticsShown) summary(f analyticsFlags, team string) [][]string {
+	t := s.Tokens
+	rows := [][]string{
 		{"Of", cmp.Or(team, "the organisation")},
 		{"Period", cmp.Or(f.from, "the beginning") + " to " + cmp.Or(f.to, "today")},
-		{"Cost", dollars(sums.TotalCostUSD)},
-		{"Prompts", strconv.FormatInt(sums.TotalPrompts, 10)},
-		{"Receipts", fmt.Sprintf("%d, of which %d current", sums.TotalReceipts, sums.ReceiptsCurrent)},
+		{"Cost", dollars(s.TotalCostUSD)},
+		{"Prompts", strconv.FormatInt(s.TotalPrompts, 10)},
+		{"Receipts", fmt.Sprintf("%d, of which %d current", s.TotalReceipts, s.ReceiptsCurrent)},
 		{"Tokens", fmt.Sprintf("%s in, %s out, %s read from and %s written to caches", t.Input, t.Output, t.CacheRead, t.CacheCreation)},
-		{"AI share of code", share},
-	})
-	if err != nil {
+		{"AI share of code", s.Figures.share()},
+	}
+	if cost := s.Figures.CostPerAddedAILine; cost != nil {
+		rows = append(rows, []string{"Cost per AI line", dollars(*cost)})
+	}
+	if s.Live.AIShare != nil {
+		rows = append(rows, []string{"Alive today", fmt.Sprintf("%d AI lines, %s of all", s.Live.AI, percent(*s.Live.AIShare))})
+	}
+	if cost := s.CostPerLiveAILine; cost != nil {
+		rows = append(rows, []string{"Cost per live AI line", dollars(*cost)})
+	}
+	if before := s.Previous; before != nil {
+		rows = append(rows, []string{"Period before", before.From + " to " + before.To},
+			[]string{"  Cost", dollars(before.Figures.CostUSD)}, []string{"  Prompts", strconv.FormatInt(before.Figures.Prompts, 10)},
+			[]string{"  AI share of code", before.Figures.share()})
+	}
+	return rows
+}
+
+func (a *app) printAnalytics(sums analyticsShown, f analyticsFlags, team string) error {
+	if err := a.table(nil, sums.summary(f, team)); err != nil {
 		return err
 	}
 	var models, repos, days [][]string
