@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/blameprompt/enterprise/notes"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
+	"github.com/blameprompt/enterprise/notes/lines/upkeep"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
 )
@@ -22,13 +24,15 @@ var seeds = flag.Int("seeds", 12, "number of random storms")
 // forced branches, another default branch, notes that come late, change, move
 // and go, posted receipts, settings, attributes, and a repository that is removed and added again,
 // with runs in between or not. The tables and sums end as those of one run over
-// the end.
+// the end, and all stored sums, of receipts, lines and live lines, are at each
+// stop what their rows make.
 func TestAnyStormEndsAsAFreshRun(t *testing.T) {
 	t.Parallel()
 	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			s := &storm{world: newWorld(t), rng: rand.New(rand.NewPCG(uint64(seed), 7))}
+			s.live = upkeep.New(upkeep.Config{DB: s.db, MirrorRoot: filepath.Dir(s.mirror)})
 			for len(s.blobs) == 0 {
 				s.commit("main")
 			}
@@ -36,7 +40,7 @@ func TestAnyStormEndsAsAFreshRun(t *testing.T) {
 			for range 30 {
 				s.step()
 			}
-			s.sync()
+			s.settle()
 			s.mustEqualFreshRun()
 		})
 	}
@@ -45,6 +49,7 @@ func TestAnyStormEndsAsAFreshRun(t *testing.T) {
 type storm struct {
 	*world
 	rng     *rand.Rand
+	live    *upkeep.Keeper
 	commits []gitcmd.OID
 	// blobs are the contents that some commit has had, with their paths.
 	blobs [][2]string
@@ -77,9 +82,21 @@ func (s *storm) step() {
 	switch s.rng.IntN(5) {
 	case 0:
 		s.fetch()
+		s.checkSums()
 	case 1, 2:
-		s.sync()
+		s.settle()
 	}
+}
+
+// settle brings everything up to date, live lines included, and holds all sums
+// against the rows.
+func (s *storm) settle() {
+	s.t.Helper()
+	s.sync()
+	if err := s.live.Work(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.checkSums()
 }
 
 func (s *storm) any() gitcmd.OID { return s.commits[s.rng.IntN(len(s.commits))] }
@@ -178,6 +195,10 @@ func (s *storm) removeAndAdd() {
 	if err := s.keeper.Work(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
+	if err := s.live.Work(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.checkSums()
 	if _, err := s.db.CreateRepo(s.t.Context(), by, store.NewRepo{Name: s.repo.Name, RemoteURL: s.remote.Dir}); err != nil {
 		s.t.Fatal(err)
 	}
