@@ -135,6 +135,12 @@ var analyticsKinds = []kind{
 	{"analytics repo + team", "analytics repo + team", func(x, _ sample, r *rand.Rand) string {
 		return "/api/v1/analytics?" + pairs("repo", x.Repo, "team", fmt.Sprint("team-", r.IntN(5)))
 	}},
+	{"analytics by part, by week", "analytics by part, by week", func(_, _ sample, r *rand.Rand) string {
+		return "/api/v1/analytics?" + pairs("series", "week", "by", []string{"repo", "team", "user", "model", "tool"}[r.IntN(5)])
+	}},
+	{"analytics of a month, by user, compared", "analytics of a month, by user, compared", func(x, _ sample, _ *rand.Rand) string {
+		return "/api/v1/analytics?" + pairs("from", date(x.Day, -30), "to", date(x.Day, 0), "series", "day", "by", "user", "compare", "previous")
+	}},
 }
 
 // kinds are those of analytics, and of receipts every filter and every pair of

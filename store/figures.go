@@ -119,19 +119,26 @@ func (ask FiguresQuestion) answer(ctx context.Context, q querier, org uuid.UUID)
 	if err != nil {
 		return out, err
 	}
-	always := ask.AnalyticsFilter
-	always.From, always.To = time.Time{}, time.Time{}
-	c = always.from(org, "all", "user", false)
-	cost, err := collectOne[Sums](ctx, q, "summing up all cost", `SELECT `+receiptFigures+` FROM `+always.sumsOf("", c)+` s`,
-		append([]any{planned}, c.args...)...)
-	if err != nil {
+	if out.LiveCost, err = ask.allCost(ctx, q, org, out.Total.CostUSD); err != nil {
 		return out, err
 	}
-	out.LiveCost = cost.CostUSD
 	c = ask.liveFrom(org, "all")
 	out.Cohorts, err = collect[Cohort](ctx, q, "listing cohorts of lines", `SELECT '' AS key, `+cohortSums+` FROM live_cohorts s WHERE `+c.where()+`
 		GROUP BY 2, 3, 4 ORDER BY 3, 2, 4`, c.args...)
 	return out, err
+}
+
+// allCost is what was paid whenever, if ofPeriod was paid in the period.
+func (ask FiguresQuestion) allCost(ctx context.Context, q querier, org uuid.UUID, ofPeriod Decimal) (Decimal, error) {
+	if ask.From.IsZero() && ask.To.IsZero() {
+		return ofPeriod, nil
+	}
+	always := ask.AnalyticsFilter
+	always.From, always.To = time.Time{}, time.Time{}
+	c := always.from(org, "all", "user", false)
+	all, err := collectOne[Sums](ctx, q, "summing up all cost", `SELECT `+receiptFigures+` FROM `+always.sumsOf("", c)+` s`,
+		append([]any{planned}, c.args...)...)
+	return all.CostUSD, err
 }
 
 // receiptFigures sums up columns of rollups s, as Sums has them.
@@ -290,16 +297,20 @@ func (ask FiguresQuestion) partFrom(org uuid.UUID) *conditions {
 	return ask.from(org, string(ask.By), "user_"+string(ask.By), false)
 }
 
+// joinPerson finds whose the addresses of many rows are at once.
+const joinPerson = `LEFT JOIN identities i ON i.org_id = $1 AND i.email = s.key`
+
 // groups is the query of sums over rows of the dimension, up to its GROUP BY.
 func (ask FiguresQuestion) groups(rows, sums string) string {
 	switch ask.By {
 	case FiguresByRepo:
 		return `SELECT p.name AS key, ` + sums + ` FROM ` + rows + ` s JOIN repos p ON p.org_id = $1 AND p.id = s.repo_id GROUP BY 1`
 	case FiguresByUser:
-		return `SELECT ` + byPerson + ` AS key, ` + sums + ` FROM ` + rows + ` s GROUP BY 1`
+		return `SELECT coalesce(i.person, s.key) AS key, ` + sums + ` FROM ` + rows + ` s ` + joinPerson + ` GROUP BY 1`
 	case FiguresByTeam:
-		return `SELECT t.name AS key, ` + sums + ` FROM (SELECT ` + byPerson + ` AS person, s.* FROM ` + rows + ` s) s
-			JOIN (SELECT DISTINCT team_id, person_of(org_id, email) AS person FROM team_members WHERE org_id = $1) m ON m.person = s.person
+		return `SELECT t.name AS key, ` + sums + ` FROM ` + rows + ` s ` + joinPerson + `
+			JOIN (SELECT DISTINCT team_id, person_of(org_id, email) AS person FROM team_members WHERE org_id = $1) m
+				ON m.person = coalesce(i.person, s.key)
 			JOIN teams t ON t.org_id = $1 AND t.id = m.team_id GROUP BY 1`
 	}
 	key := "s.key"

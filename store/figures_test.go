@@ -135,7 +135,7 @@ func TestFiguresReadRollupsAlone(t *testing.T) {
 				continue
 			}
 			plans, err := store.ExplainFigures(ctx, db, org.ID, store.FiguresQuestion{AnalyticsFilter: f, Series: store.Weekly, By: by, Top: 100})
-			if err != nil || len(plans) < 8 {
+			if err != nil || len(plans) < 7 {
 				t.Fatalf("%d plans, %v", len(plans), err)
 			}
 			for _, plan := range plans {
