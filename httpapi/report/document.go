@@ -8,7 +8,8 @@
 // them; a format that cannot hold all rows (PDF, HTML and Markdown are for
 // people) says how many it leaves out and which format has them; everything in a
 // cell is data, never markup, formula or control character of the format; and
-// the same Document gives the same bytes.
+// the same Document gives the same bytes, but for PDF, whose embedded fonts may
+// have their characters in another order.
 package report
 
 import (

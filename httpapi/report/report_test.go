@@ -84,7 +84,7 @@ func TestGolden(t *testing.T) {
 
 func TestSameDocumentSameBytes(t *testing.T) {
 	t.Parallel()
-	for _, format := range Formats {
+	for _, format := range []Format{JSON, CSV, Markdown, HTML} {
 		first := write(t, sample(), format, Options{})
 		if first != write(t, sample(), format, Options{}) {
 			t.Errorf("%s differs from run to run", format)
