@@ -22,7 +22,7 @@ import (
 
 // things are what the first organisation has, for paths to name.
 type things struct {
-	repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session, team, invitation, signIn string
+	repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session, team, invitation, signIn, report string
 }
 
 func (w *world) makeThings() things {
@@ -65,7 +65,11 @@ func (w *world) makePeople(th *things) {
 	th.invitation = invited.Invitation.ID
 	th.signIn = w.sessionOf(w.signIn(w.org, "owner@example.com", access.RoleMember))
 	w.do(call{method: "PUT", path: "/api/v1/grants", key: w.admin, body: map[string]any{"user": th.user, "repo": "fetched", "permission": "write"}}).want(200)
+	w.post(w.admin, "/api/v1/reports", reportAsked).want(202).into(&made)
+	th.report = made.ID
 }
+
+var reportAsked = map[string]any{"type": "audit", "format": "csv", "from": "2026-01-01", "to": "2026-03-31"}
 
 // makeMoney sets a price, an alias, a rule on an address and one on a bot.
 func (w *world) makeMoney(th *things) {
@@ -196,6 +200,12 @@ var probes = map[string]probe{
 	"listSessions":        {fixed("/api/v1/sessions"), nil, 200},
 	"getSession":          {func(th things) string { return "/api/v1/sessions/" + th.session }, nil, 404},
 	"getAuditHead":        {fixed("/api/v1/audit/head"), nil, 200},
+	"listReports":         {fixed("/api/v1/reports"), nil, 200},
+	"createReport":        {fixed("/api/v1/reports"), reportAsked, 202},
+	"getReport":           {func(th things) string { return "/api/v1/reports/" + th.report }, nil, 404},
+	"removeReport":        {func(th things) string { return "/api/v1/reports/" + th.report }, nil, 404},
+	"getReportContent":    {func(th things) string { return "/api/v1/reports/" + th.report + "/content" }, nil, 404},
+	"getReportSchema":     {fixed("/api/v1/report-schema"), nil, 200},
 	"createTeam":          {fixed("/api/v1/teams"), map[string]any{"name": "web/secret"}, 201},
 	"getTeam":             {func(th things) string { return "/api/v1/teams/" + th.team }, nil, 404},
 	"updateTeam":          {func(th things) string { return "/api/v1/teams/" + th.team }, map[string]any{"name": "mine"}, 404},

@@ -110,7 +110,12 @@ func TestConnections(t *testing.T) {
 func TestDisconnectRemovesRepositoriesOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for query, removed := range map[string]bool{"": false, "?remove_repos=true": true} {
+	// In this order: what was removed stays so.
+	for _, test := range []struct {
+		query   string
+		removed bool
+	}{{"", false}, {"?remove_repos=true", true}} {
+		query, removed := test.query, test.removed
 		var row httpapi.Connection
 		w.post(w.admin, "/api/v1/connections", w.connection()).want(201).into(&row)
 		c, err := w.db.Connection(t.Context(), w.org.ID, row.Id)

@@ -84,7 +84,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		"public URL":       {env: map[string]string{"BLAMEPROMPT_PUBLIC_URL": "example.com"}, want: "public_url"},
 		"number":           {env: map[string]string{"BLAMEPROMPT_FETCH_WORKERS": "x"}, want: `fetch_workers (BLAMEPROMPT_FETCH_WORKERS): "x"`},
 		"range":            {args: []string{"--fetch-workers=1000"}, want: "fetch_workers: 1000 is not between"},
-		"connections":      {args: []string{"--fetch-workers=8"}, want: "give at least 26"},
+		"connections":      {args: []string{"--fetch-workers=8"}, want: "give at least 28"},
 		"duration":         {args: []string{"--sweep-idle=soon"}, want: `sweep_idle (--sweep-idle): "soon"`},
 		"negative":         {args: []string{"--sweep-idle=-1s"}, want: "sweep_idle: -1s is not a positive duration"},
 		"boolean":          {args: []string{"--queue-poll-only=perhaps"}, want: `"perhaps" is not true or false`},
