@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -66,9 +67,10 @@ func newPaper(size string, doc *Document) (*paper, error) {
 	}
 	pdf := fpdf.New("P", "mm", size, "")
 	p := &paper{pdf: pdf, glyphs: g}
-	pdf.AddUTF8FontFromBytes(sansFamily, "", regularFont)
-	pdf.AddUTF8FontFromBytes(sansFamily, "B", boldFont)
-	pdf.AddUTF8FontFromBytes(monoFamily, "", monoFont)
+	// The writer of fonts writes into the bytes that it is given.
+	pdf.AddUTF8FontFromBytes(sansFamily, "", bytes.Clone(regularFont))
+	pdf.AddUTF8FontFromBytes(sansFamily, "B", bytes.Clone(boldFont))
+	pdf.AddUTF8FontFromBytes(monoFamily, "", bytes.Clone(monoFont))
 	pdf.SetMargins(margin, margin, margin)
 	pdf.SetAutoPageBreak(false, margin)
 	pdf.SetCatalogSort(true)
