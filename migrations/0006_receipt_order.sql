@@ -66,10 +66,8 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- What is new waits in a list that every search reads, so it is kept short.
 CREATE INDEX receipts_terms ON receipts USING gin (prompt_summary gin_trgm_ops,
-    receipt_terms(org_id, repo_id, user_email, user_name, provider, model, source, current, day, cost_usd, path_keys))
-    WITH (gin_pending_list_limit = 1024);
+    receipt_terms(org_id, repo_id, user_email, user_name, provider, model, source, current, day, cost_usd, path_keys));
 
 -- How many receipts cost more than an amount is read from here; of texts no plan
 -- depends on the statistics any more.
