@@ -134,6 +134,12 @@ func (d *ReportData) Rows(ctx context.Context, query ReportQuery) iter.Seq2[[]an
 	}
 }
 
+// Count is the number of rows of a query, which are not read for it.
+func (d *ReportData) Count(ctx context.Context, query ReportQuery) (n int64, err error) {
+	err = d.q.QueryRow(ctx, `SELECT count(*) FROM (`+reportSQL[query]+`) q`, d.args).Scan(&n)
+	return n, translate(err, "counting the %s of a report", query)
+}
+
 func reportCell(cell any) any {
 	switch v := cell.(type) {
 	case int32:

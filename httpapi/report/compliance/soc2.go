@@ -47,12 +47,11 @@ func (b *builder) populations(ctx context.Context) (map[store.ReportQuery]int64,
 	counts := map[store.ReportQuery]int64{}
 	for _, query := range []store.ReportQuery{store.ReportExceptions, store.ReportAccess, store.ReportChanges, store.ReportFindings,
 		store.ReportWaivers, store.ReportPolicies, store.ReportReviews} {
-		for _, err := range b.data.Rows(ctx, query) {
-			if err != nil {
-				return nil, err
-			}
-			counts[query]++
+		n, err := b.data.Count(ctx, query)
+		if err != nil {
+			return nil, err
 		}
+		counts[query] = n
 	}
 	return counts, nil
 }
