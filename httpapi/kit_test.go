@@ -55,7 +55,31 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 	t.Helper()
-	w := &world{t: t, db: storetest.Open(t), fetches: &demands{}, judge: &judge{}, forge: newGitServer(t), log: &syncBuffer{}}
+	w := worldOver(t, storetest.Open(t), change...)
+	w.org, w.foreign = storetest.MustOrg(t, w.db, "acme"), storetest.MustOrg(t, w.db, "rival")
+	w.admin = storetest.MustKey(t, w.db, w.org, access.Admin)
+	w.write = storetest.MustKey(t, w.db, w.org, access.Write)
+	w.read = storetest.MustKey(t, w.db, w.org, access.Read)
+	w.ingest = storetest.MustKey(t, w.db, w.org, access.Ingest)
+	w.hook = storetest.MustKey(t, w.db, w.org, access.Hook)
+	w.foreignAdmin = storetest.MustKey(t, w.db, w.foreign, access.Admin)
+	return w
+}
+
+// filledWorld is the API over n receipts and what goes with them, with a key
+// that may read them.
+func filledWorld(t testing.TB, n int) *world {
+	t.Helper()
+	dsn, org := storetest.Filled(t, n)
+	w := worldOver(t, storetest.OpenDSN(t, dsn))
+	w.org, w.read = org, storetest.MustKey(t, w.db, org, access.Read)
+	return w
+}
+
+// worldOver is the API over a database, with no organisation of its own.
+func worldOver(t testing.TB, db *store.DB, change ...func(*httpapi.Config)) *world {
+	t.Helper()
+	w := &world{t: t, db: db, fetches: &demands{}, judge: &judge{}, forge: newGitServer(t), log: &syncBuffer{}}
 	w.judge.Enforcer = enforce.New(enforce.Config{DB: w.db, PublicURL: "https://blameprompt.example.com", Log: zerolog.Nop(),
 		Notes: &enforce.Mirrors{DB: w.db, Root: t.TempDir()}})
 	cfg := httpapi.Config{Connections: connector(t, w.db), DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(), Enforcer: w.judge,
@@ -79,13 +103,6 @@ func newWorld(t testing.TB, change ...func(*httpapi.Config)) *world {
 	if w.spec, err = httpapi.Spec(); err != nil {
 		t.Fatal(err)
 	}
-	w.org, w.foreign = storetest.MustOrg(t, w.db, "acme"), storetest.MustOrg(t, w.db, "rival")
-	w.admin = storetest.MustKey(t, w.db, w.org, access.Admin)
-	w.write = storetest.MustKey(t, w.db, w.org, access.Write)
-	w.read = storetest.MustKey(t, w.db, w.org, access.Read)
-	w.ingest = storetest.MustKey(t, w.db, w.org, access.Ingest)
-	w.hook = storetest.MustKey(t, w.db, w.org, access.Hook)
-	w.foreignAdmin = storetest.MustKey(t, w.db, w.foreign, access.Admin)
 	return w
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -12,46 +13,64 @@ import (
 )
 
 // Fill makes n receipts of an organisation in a few set-based statements, as
-// 200 people in 50 repositories leave them over 400 days: some repositories,
-// people and files are much busier than others, people work in a few
-// repositories each, and of 12 models each is in fashion for a while. Five
-// teams of 20 people, "team-0" to "team-4".
+// 200 people in 50 repositories leave them over the 400 days before July 2026:
+// some repositories, people and files are much busier than others, people work
+// in a few repositories each, and of 12 models each is in fashion for a while.
+// Five teams of 20 people, "team-0" to "team-4".
 func Fill(t testing.TB, pool *pgxpool.Pool, org uuid.UUID, n int) {
 	t.Helper()
-	ctx := context.Background()
-	conn, err := pool.Acquire(ctx)
+	fill(t, pool, filling{org: org, n: n, repos: 50, end: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)})
+}
+
+// filling is what an organisation is filled with: so many receipts in so many
+// repositories, over the 400 days before end, and with history what commits,
+// pushes and acts leave besides.
+type filling struct {
+	org      uuid.UUID
+	n, repos int
+	end      time.Time
+	history  bool
+}
+
+func fill(t testing.TB, pool *pgxpool.Pool, f filling) {
+	t.Helper()
+	conn, err := pool.Acquire(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	run := func(sql string, args ...any) {
-		t.Helper()
-		if _, err := conn.Exec(ctx, sql, args...); err != nil {
+	f.run(t, conn, `SET work_mem = '256MB'`, `SET maintenance_work_mem = '256MB'`, `SELECT setseed(0.5)`)
+	indexes := takeIndexes(t, context.Background(), conn)
+	for _, table := range filled {
+		f.run(t, conn, `ALTER TABLE `+table+` DISABLE TRIGGER USER`)
+	}
+	f.run(t, conn, fillStatements...)
+	f.run(t, conn, indexes...)
+	for _, table := range filled {
+		f.run(t, conn, `ALTER TABLE `+table+` ENABLE TRIGGER USER`)
+	}
+	if f.history {
+		f.run(t, conn, `ANALYZE`)
+		f.run(t, conn, historyStatements()...)
+	}
+	f.run(t, conn, `VACUUM ANALYZE`, `RESET work_mem`, `RESET maintenance_work_mem`)
+}
+
+// run executes statements with the filling's values for their {words}.
+func (f filling) run(t testing.TB, conn *pgxpool.Conn, statements ...string) {
+	t.Helper()
+	values := strings.NewReplacer("{n}", strconv.Itoa(f.n), "{repos}", strconv.Itoa(f.repos),
+		"{end}", "timestamptz '"+f.end.Format(time.RFC3339)+"'")
+	for _, sql := range statements {
+		sql = values.Replace(sql)
+		var args []any
+		if strings.Contains(sql, "$1") {
+			args = []any{f.org}
+		}
+		if _, err := conn.Exec(context.Background(), sql, args...); err != nil {
 			t.Fatalf("filling the database: %v\n%s", err, sql)
 		}
 	}
-	run(`SET work_mem = '256MB'`)
-	run(`SET maintenance_work_mem = '256MB'`)
-	run(`SELECT setseed(0.5)`)
-	indexes := takeIndexes(t, ctx, conn)
-	for _, table := range filled {
-		run(`ALTER TABLE ` + table + ` DISABLE TRIGGER USER`)
-	}
-	for _, statement := range fillStatements {
-		statement = strings.ReplaceAll(statement, "{n}", strconv.Itoa(n))
-		if strings.Contains(statement, "$1") {
-			run(statement, org)
-			continue
-		}
-		run(statement)
-	}
-	for _, index := range indexes {
-		run(index)
-	}
-	for _, table := range filled {
-		run(`ALTER TABLE ` + table + ` ENABLE TRIGGER USER`)
-	}
-	run(`VACUUM ANALYZE`)
 }
 
 var filled = []string{"receipts", "receipt_files", "receipt_commits", "prompts", "rollups", "rollup_months"}
@@ -93,7 +112,7 @@ func hash32(text string) string { return "('x' || left(md5(" + text + "), 8))::b
 func array(list []string) string { return "ARRAY['" + strings.Join(list, "','") + "']" }
 
 var fillStatements = []string{
-	`INSERT INTO repos (id, org_id, name) SELECT md5('repo' || i)::uuid, $1, 'repo-' || i FROM generate_series(0, 49) i`,
+	`INSERT INTO repos (id, org_id, name) SELECT md5('repo' || i)::uuid, $1, 'repo-' || i FROM generate_series(0, {repos} - 1) i`,
 	`INSERT INTO teams (id, org_id, name) SELECT md5('team' || i)::uuid, $1, 'team-' || i FROM generate_series(0, 4) i`,
 	`INSERT INTO team_members (org_id, team_id, email)
 	SELECT $1, md5('team' || i / 20)::uuid, 'dev' || i * 2 || '@example.com' FROM generate_series(0, 99) i`,
@@ -101,7 +120,7 @@ var fillStatements = []string{
 		substr('etarinosulymbergackponth', 1 + (i * 5) % 21, 3) || (i % 97)::text AS word FROM generate_series(0, 1999) i`,
 	// Numbers first, names after: random() is drawn once per column and row.
 	`CREATE TEMP TABLE drawn AS
-	SELECT i, u, (50 * power(('x' || substr(md5(u || '/' || k), 1, 6))::bit(24)::int / 16777216.0, 1.6))::int % 50 AS repo,
+	SELECT i, u, ({repos} * power(('x' || substr(md5(u || '/' || k), 1, 6))::bit(24)::int / 16777216.0, 1.6))::int % {repos} AS repo,
 	       x, least(11, (x * 9)::int + (4 * power(m, 2))::int) AS model, cost, files, src, cur,
 	       concat_ws(' ', w[1 + w1], w[1 + w2], w[1 + w3], w[1 + w4], w[1 + w5], w[1 + w6]) AS words
 	FROM (SELECT i, (199 * power(random(), 1.7))::int AS u, (3.9 * power(random(), 1.5))::int AS k,
@@ -131,7 +150,7 @@ var fillStatements = []string{
 	FROM drawn
 	JOIN (SELECT i, array_agg(` + key("path") + `) || array_agg(` + key("directory") + `) || ` + key("'src/'") + ` AS keys
 	      FROM drawn_files GROUP BY i) k USING (i),
-	LATERAL (SELECT timestamptz '2026-07-01' - interval '400 days' * (1 - x) AS at) t ORDER BY t.at`,
+	LATERAL (SELECT {end} - interval '400 days' * (1 - x) AS at) t ORDER BY t.at`,
 	`INSERT INTO receipt_commits (org_id, receipt_id, repo_id, ref, commit, blob, position, content_hash, first_noted_at, noted_at,
 		notes_commit, current)
 	SELECT org_id, id, repo_id, ref, commit_hash, blob, 0, content_hash, timestamp, timestamp, notes_commit, current FROM receipts
@@ -148,7 +167,7 @@ var fillStatements = []string{
 	`INSERT INTO prompts (org_id, prompt_id, provider, session_id, prompt_number, receipts, receipt_id, repo_id, model, user_email,
 		source, timestamp, day, current, cost_usd, input_tokens, output_tokens)
 	SELECT DISTINCT ON (prompt_id) org_id, prompt_id, provider, session_id, prompt_number, count(*) OVER (PARTITION BY prompt_id),
-	       id, repo_id, model, user_email, source, timestamp, day, current, cost_usd, input_tokens, output_tokens
+	       id, repo_id, model, user_email, source, timestamp, day, bool_or(current) OVER (PARTITION BY prompt_id), cost_usd, input_tokens, output_tokens
 	FROM receipts WHERE org_id = $1 ORDER BY prompt_id, cost_usd DESC, id`,
 	// What the triggers would have summed up.
 	`INSERT INTO rollups (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd, input_tokens, output_tokens)
