@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-cli fuzz e2e load build dist install clean
+.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli fuzz e2e load build dist install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -41,7 +41,7 @@ lint: ## check format, vet, staticcheck, imports, modules and shell scripts
 generate: deps ## write what is generated: the API's types, the schema's dump, the style of pages
 	$(WITH_POSTGRES) go generate ./...
 
-bench: bench-ingest bench-api bench-decide bench-push bench-lines bench-cli ## measure what the README promises
+bench: bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli ## measure what the README promises
 
 bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./notes ./notes/ingest
@@ -58,6 +58,9 @@ bench-push: deps ## measure what a push costs: with the hook, to the gateway, by
 
 bench-lines: deps ## measure whose lines were added, and where live lines come from, beside git alone
 	$(WITH_POSTGRES) go test -run '^$$' -bench 'BenchmarkDiff|BenchmarkLive|BenchmarkKeep' -benchtime 5x -timeout 60m ./notes/lines/...
+
+bench-memory: deps ## measure the most memory that the daemon takes, whatever it is given
+	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkMemory -benchtime 1x -timeout 60m ./cmd/blamepromptd
 
 bench-cli: deps ## measure a check of 10 commits, from start to exit
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/blameprompt-enterprise
