@@ -101,6 +101,9 @@ var filters = []filter{
 	{"q", func(s sample, r *rand.Rand) []string { return []string{"q", s.Word[:min(len(s.Word), 3+2*r.IntN(4))]} }},
 	{"source", func(s sample, _ *rand.Rand) []string { return []string{"source", s.Source} }},
 	{"current", func(_ sample, r *rand.Rand) []string { return []string{"current", fmt.Sprint(r.IntN(2) == 0)} }},
+	{"policy_result", func(_ sample, r *rand.Rand) []string {
+		return []string{"policy_result", []string{"refused", "warned", "waived", "held"}[r.IntN(4)]}
+	}},
 	{"cost", func(_ sample, r *rand.Rand) []string {
 		least := 2 * r.Float64()
 		from, to := fmt.Sprintf("%.2f", least), fmt.Sprintf("%.2f", least+r.Float64()/2)

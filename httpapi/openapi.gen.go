@@ -973,6 +973,30 @@ func (e ListReceiptsParamsSource) Valid() bool {
 	}
 }
 
+// Defines values for ListReceiptsParamsPolicyResult.
+const (
+	ListReceiptsParamsPolicyResultHeld    ListReceiptsParamsPolicyResult = "held"
+	ListReceiptsParamsPolicyResultRefused ListReceiptsParamsPolicyResult = "refused"
+	ListReceiptsParamsPolicyResultWaived  ListReceiptsParamsPolicyResult = "waived"
+	ListReceiptsParamsPolicyResultWarned  ListReceiptsParamsPolicyResult = "warned"
+)
+
+// Valid indicates whether the value is a known member of the ListReceiptsParamsPolicyResult enum.
+func (e ListReceiptsParamsPolicyResult) Valid() bool {
+	switch e {
+	case ListReceiptsParamsPolicyResultHeld:
+		return true
+	case ListReceiptsParamsPolicyResultRefused:
+		return true
+	case ListReceiptsParamsPolicyResultWaived:
+		return true
+	case ListReceiptsParamsPolicyResultWarned:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListReceiptsParamsSort.
 const (
 	MinusCost      ListReceiptsParamsSort = "-cost"
@@ -3648,6 +3672,11 @@ type ListReceiptsParams struct {
 	MinCost string `form:"min_cost,omitempty" json:"min_cost,omitempty"`
 	MaxCost string `form:"max_cost,omitempty" json:"max_cost,omitempty"`
 
+	// PolicyResult What policies said of the receipt, or of a commit that carries it: `refused` and `warned` by a finding with
+	// that outcome, `waived` by one whose force a waiver took away, `held` as long as a branch is held for the
+	// commit. A receipt may have several.
+	PolicyResult ListReceiptsParamsPolicyResult `form:"policy_result,omitempty" json:"policy_result,omitempty"`
+
 	// Sort Newest first, oldest first, or costliest first with unknown costs at the end.
 	Sort  ListReceiptsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 	Limit Limit                  `form:"limit,omitempty" json:"limit,omitempty"`
@@ -3658,6 +3687,9 @@ type ListReceiptsParams struct {
 
 // ListReceiptsParamsSource defines parameters for ListReceipts.
 type ListReceiptsParamsSource string
+
+// ListReceiptsParamsPolicyResult defines parameters for ListReceipts.
+type ListReceiptsParamsPolicyResult string
 
 // ListReceiptsParamsSort defines parameters for ListReceipts.
 type ListReceiptsParamsSort string
@@ -6999,6 +7031,19 @@ func (siw *ServerInterfaceWrapper) ListReceipts(w http.ResponseWriter, r *http.R
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "max_cost"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "max_cost", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy_result" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy_result", r.URL.Query(), &params.PolicyResult, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy_result"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy_result", Err: err})
 		}
 		return
 	}

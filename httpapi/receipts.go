@@ -74,7 +74,8 @@ func limitOr(limit int) int {
 // receiptFilter resolves the names in the parameters within the organisation.
 func (s *server) receiptFilter(ctx context.Context, org uuid.UUID, p ListReceiptsParams) (store.ReceiptFilter, error) {
 	f := store.ReceiptFilter{Model: p.Model, Provider: p.Provider, Commit: strings.ToLower(p.Commit), Path: p.Path, Text: p.Q,
-		Source: string(p.Source), Current: p.Current, MinCost: store.Decimal(p.MinCost), MaxCost: store.Decimal(p.MaxCost)}
+		Source: string(p.Source), Current: p.Current, MinCost: store.Decimal(p.MinCost), MaxCost: store.Decimal(p.MaxCost),
+		Result: store.ReceiptResult(p.PolicyResult)}
 	var err error
 	var own []string
 	switch {

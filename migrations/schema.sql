@@ -612,6 +612,109 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE TABLE public.receipt_results (
+    org_id uuid NOT NULL,
+    receipt_id text NOT NULL,
+    result text NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    cost_usd numeric,
+    terms integer[] NOT NULL,
+    CONSTRAINT receipt_results_result_check CHECK ((result = ANY (ARRAY['refused'::text, 'warned'::text, 'waived'::text, 'held'::text])))
+);
+
+CREATE FUNCTION public.receipt_result_rows(org uuid, ids text[]) RETURNS SETOF public.receipt_results
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT org, r.id, w.result, r.timestamp, r.cost_usd,
+           receipt_terms(r.org_id, r.repo_id, r.user_email, r.user_name, r.provider, r.model, r.source, r.current, r.day, r.cost_usd, r.path_keys)
+           || receipt_term(org, 'result', w.result)
+           || ARRAY(SELECT DISTINCT receipt_term(org, 'repo', c.repo_id::text) FROM receipt_commits c
+                    WHERE c.org_id = org AND c.receipt_id = r.id AND c.repo_id <> r.repo_id ORDER BY 1)
+    FROM receipt_results_of(org, ids) w JOIN receipts r ON r.org_id = org AND r.id = w.receipt_id
+$$;
+
+CREATE FUNCTION public.receipt_results_of(org uuid, ids text[]) RETURNS TABLE(receipt_id text, result text)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT c.receipt_id, CASE WHEN v.waiver_id IS NOT NULL THEN 'waived' WHEN v.outcome = 'refuse' THEN 'refused' ELSE 'warned' END
+    FROM receipt_commits c JOIN violations v ON v.org_id = c.org_id AND v.commit = c.commit AND v.commit <> ''
+    WHERE c.org_id = org AND c.receipt_id = ANY(ids) AND coalesce(v.finding ->> 'receipt', '') IN ('', c.receipt_id)
+    UNION
+    SELECT c.receipt_id, 'held'
+    FROM receipt_commits c JOIN holds h ON h.org_id = c.org_id AND h.released_at IS NULL AND c.commit = ANY(h.commits)
+    WHERE c.org_id = org AND c.receipt_id = ANY(ids)
+$$;
+
+CREATE FUNCTION public.receipt_results_of_bodies() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM receipt_results_refresh(n.org_id, n.ids)
+    FROM (SELECT b.org_id, array_agg(DISTINCT b.receipt_id) AS ids FROM changed_rows b
+          WHERE EXISTS (SELECT FROM violations v WHERE v.org_id = b.org_id AND v.commit = b.commit AND v.commit <> '')
+             OR b.commit IN (SELECT unnest(h.commits) FROM holds h WHERE h.released_at IS NULL)
+             OR EXISTS (SELECT FROM receipt_results p WHERE p.org_id = b.org_id AND p.receipt_id = b.receipt_id)
+          GROUP BY b.org_id) n;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipt_results_of_holds() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM receipt_results_refresh(n.org_id, receipts_carried(n.org_id, n.commits))
+    FROM (SELECT h.org_id, array_agg(DISTINCT c) AS commits FROM changed_rows h, unnest(h.commits) c GROUP BY h.org_id) n;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipt_results_of_receipts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM receipt_results p USING changed_rows o WHERE p.org_id = o.org_id AND p.receipt_id = o.id;
+        RETURN NULL;
+    ELSIF TG_OP = 'UPDATE' THEN
+        PERFORM receipt_results_refresh(n.org_id, n.ids)
+        FROM (SELECT p.org_id, array_agg(DISTINCT p.receipt_id) AS ids FROM changed_rows r
+              JOIN receipt_results p ON p.org_id = r.org_id AND p.receipt_id = r.id GROUP BY p.org_id) n;
+        RETURN NULL;
+    END IF;
+    PERFORM receipt_results_refresh(n.org_id, n.ids)
+    FROM (SELECT r.org_id, array_agg(DISTINCT r.id) AS ids FROM changed_rows r
+          JOIN receipt_commits c ON c.org_id = r.org_id AND c.receipt_id = r.id
+          WHERE EXISTS (SELECT FROM violations v WHERE v.org_id = c.org_id AND v.commit = c.commit AND v.commit <> '')
+             OR c.commit IN (SELECT unnest(h.commits) FROM holds h WHERE h.released_at IS NULL)
+          GROUP BY r.org_id) n;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipt_results_of_violations() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM receipt_results_refresh(n.org_id, receipts_carried(n.org_id, n.commits))
+    FROM (SELECT org_id, array_agg(DISTINCT commit) AS commits FROM changed_rows WHERE commit <> '' GROUP BY org_id) n;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.receipt_results_refresh(org uuid, ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF ids IS NULL OR ids = '{}' THEN
+        RETURN;
+    END IF;
+    DELETE FROM receipt_results p
+    WHERE p.org_id = org AND p.receipt_id = ANY(ids)
+      AND (p.receipt_id, p.result) NOT IN (SELECT w.receipt_id, w.result FROM receipt_results_of(org, ids) w);
+    INSERT INTO receipt_results AS p
+    SELECT * FROM receipt_result_rows(org, ids) n ORDER BY n.receipt_id, n.result
+    ON CONFLICT (org_id, receipt_id, result) DO UPDATE
+    SET timestamp = excluded.timestamp, cost_usd = excluded.cost_usd, terms = excluded.terms
+    WHERE (p.timestamp, p.cost_usd, p.terms) IS DISTINCT FROM (excluded.timestamp, excluded.cost_usd, excluded.terms);
+END $$;
+
 CREATE FUNCTION public.receipt_term(org uuid, kind text, value text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (hashtext((kind || value)) # uuid_hash(org));
@@ -643,6 +746,12 @@ BEGIN
         hashtext('octave' || coalesce((step >> 5)::text, '')) # o
     ] || path_keys;
 END $$;
+
+CREATE FUNCTION public.receipts_carried(org uuid, of_commits text[]) RETURNS text[]
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT array_agg(DISTINCT c.receipt_id) FROM receipt_commits c WHERE c.org_id = org AND c.commit = ANY(of_commits)
+$$;
 
 CREATE FUNCTION public.receipts_demand_lines() RETURNS trigger
     LANGUAGE plpgsql
@@ -2249,6 +2358,9 @@ ALTER TABLE ONLY public.receipt_files
 ALTER TABLE ONLY public.receipt_repos
     ADD CONSTRAINT receipt_repos_pkey PRIMARY KEY (org_id, receipt_id, repo_id);
 
+ALTER TABLE ONLY public.receipt_results
+    ADD CONSTRAINT receipt_results_pkey PRIMARY KEY (org_id, receipt_id, result);
+
 ALTER TABLE ONLY public.receipts
     ADD CONSTRAINT receipts_pkey PRIMARY KEY (org_id, id);
 
@@ -2446,6 +2558,12 @@ CREATE INDEX receipt_files_blob ON public.receipt_files USING btree (org_id, blo
 
 CREATE INDEX receipt_repos_time ON public.receipt_repos USING btree (org_id, repo_id, "timestamp" DESC, receipt_id DESC);
 
+CREATE INDEX receipt_results_cost ON public.receipt_results USING btree (org_id, result, cost_usd DESC NULLS LAST, receipt_id DESC);
+
+CREATE INDEX receipt_results_terms ON public.receipt_results USING gin (terms) WITH (gin_pending_list_limit='1024');
+
+CREATE INDEX receipt_results_time ON public.receipt_results USING btree (org_id, result, "timestamp" DESC, receipt_id DESC);
+
 CREATE INDEX receipts_cost ON public.receipts USING btree (org_id, cost_usd DESC NULLS LAST, id DESC);
 
 CREATE INDEX receipts_prompt ON public.receipts USING btree (org_id, prompt_id);
@@ -2532,6 +2650,10 @@ CREATE TRIGGER commit_owners_rollup_update AFTER UPDATE ON public.commit_owners 
 
 CREATE TRIGGER commits_demand_lines_update AFTER UPDATE ON public.commits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commits_demand_lines();
 
+CREATE TRIGGER holds_results_insert AFTER INSERT ON public.holds REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_holds();
+
+CREATE TRIGGER holds_results_update AFTER UPDATE ON public.holds REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_holds();
+
 CREATE TRIGGER live_files_sum_delete AFTER DELETE ON public.live_files REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_files_sum();
 
 CREATE TRIGGER live_files_sum_insert AFTER INSERT ON public.live_files REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_files_sum();
@@ -2586,6 +2708,16 @@ CREATE TRIGGER receipt_repos_insert AFTER INSERT ON public.receipts REFERENCING 
 
 CREATE TRIGGER receipt_repos_update AFTER UPDATE ON public.receipts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_repos_of_receipts();
 
+CREATE TRIGGER receipt_results_body_delete AFTER DELETE ON public.receipt_commits REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_bodies();
+
+CREATE TRIGGER receipt_results_body_insert AFTER INSERT ON public.receipt_commits REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_bodies();
+
+CREATE TRIGGER receipt_results_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_receipts();
+
+CREATE TRIGGER receipt_results_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_receipts();
+
+CREATE TRIGGER receipt_results_update AFTER UPDATE ON public.receipts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_receipts();
+
 CREATE TRIGGER receipts_demand_lines_delete AFTER DELETE ON public.receipts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_demand_lines();
 
 CREATE TRIGGER receipts_demand_lines_insert AFTER INSERT ON public.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipts_demand_lines();
@@ -2601,6 +2733,10 @@ CREATE TRIGGER receipts_rollup_update AFTER UPDATE ON public.receipts REFERENCIN
 CREATE TRIGGER removed_runs_sum_delete AFTER DELETE ON public.removed_runs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.removed_runs_sum();
 
 CREATE TRIGGER removed_runs_sum_insert AFTER INSERT ON public.removed_runs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.removed_runs_sum();
+
+CREATE TRIGGER violations_results_delete AFTER DELETE ON public.violations REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_violations();
+
+CREATE TRIGGER violations_results_insert AFTER INSERT ON public.violations REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.receipt_results_of_violations();
 
 ALTER TABLE ONLY public.account_links
     ADD CONSTRAINT account_links_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;

@@ -138,7 +138,7 @@ func (k keptSum) shown() (dimension, repo, day, rest string) {
 var keptSums = slices.Concat(
 	[]keptSum{promptsKept, sessionsKept},
 	byGrain(receiptSums), []keptSum{filesKept, commitsKept, ownersKept}, byGrain(lineSumsKept),
-	liveKept, []keptSum{pushedDaysKept, pushedSpendKept},
+	liveKept, []keptSum{pushedDaysKept, pushedSpendKept, resultsKept},
 )
 
 // byGrain has the sums by day and by month, whose table is called in the plural
@@ -188,6 +188,12 @@ func receiptSums(table, grain string) keptSum {
 		     rollup_dimensions(d.repo_id, d.user_email, d.provider, d.model, d.source) e
 		GROUP BY 1, 2, 3, 4, 5`,
 	}
+}
+
+// resultsKept are what policies said of receipts.
+var resultsKept = keptSum{
+	table: "receipt_results", key: []string{"receipt_id", "result"}, facts: []string{"timestamp", "cost_usd", "terms"},
+	counted: `SELECT * FROM receipt_result_rows($1, ARRAY(SELECT DISTINCT c.receipt_id FROM receipt_commits c WHERE c.org_id = $1))`,
 }
 
 // filesKept: the lines of a file that do not count have no owners.

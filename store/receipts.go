@@ -128,6 +128,8 @@ type ReceiptFilter struct {
 	Current *bool
 	// MinCost and MaxCost are decimals, both inclusive.
 	MinCost, MaxCost Decimal
+	// Result is what policies must have said.
+	Result ReceiptResult
 }
 
 // ReceiptOrder is the order of a list of receipts; the id breaks ties.

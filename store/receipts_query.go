@@ -113,6 +113,9 @@ func (ask receiptQuery) read(ctx context.Context, q querier) ([]Receipt, error) 
 	if ask.filter.Commit != "" {
 		return ask.ofCommit(ctx, q)
 	}
+	if ask.filter.Result != "" {
+		return ask.ofResult(ctx, q)
+	}
 	page, err := ask.search(ctx, q)
 	if err != nil || len(ask.filter.Repos) == 0 {
 		return page, err
@@ -230,6 +233,9 @@ func (ask receiptQuery) addFilter(c *conditions) {
 	}
 	if f.Path != "" {
 		ask.addPath(c)
+	}
+	if f.Result != "" {
+		c.add(hasResult, string(f.Result))
 	}
 	ask.addBounds(c)
 }

@@ -108,6 +108,12 @@ var conditions = []struct {
 		}
 		c.and("EXISTS (SELECT FROM receipt_files f WHERE f.receipt_id = r.id AND f.path LIKE '%s')", pattern)
 	}},
+	{"result", func(c *choice, r *rand.Rand) {
+		c.filter.Result = store.ReceiptResults[r.IntN(4)]
+		c.and("EXISTS (SELECT FROM receipt_commits c JOIN violations v ON v.commit = c.commit WHERE c.receipt_id = r.id AND %s)",
+			map[store.ReceiptResult]string{"refused": "v.outcome = 'refuse' AND v.waiver_id IS NULL", "warned": "v.outcome = 'warn'",
+				"waived": "v.waiver_id IS NOT NULL", "held": "false"}[c.filter.Result])
+	}},
 	{"commit", func(c *choice, r *rand.Rand) {
 		sum := md5.Sum([]byte(fmt.Sprintf("%dc%d", r.IntN(8), r.IntN(2000))))
 		c.filter.Commit = fmt.Sprintf("%x", sum)[:1+r.IntN(12)]
@@ -162,6 +168,7 @@ func TestPagesAreThoseOfAPlainQuery(t *testing.T) {
 	ctx, db := context.Background(), storetest.Open(t)
 	org := storetest.MustOrg(t, db, "acme")
 	storetest.Fill(t, db.Pool(), org.ID, 6000)
+	storetest.FillViolations(t, db.Pool(), org.ID)
 	unsettle(t, db)
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -256,6 +263,7 @@ func TestHotQueriesDoNotWalkTables(t *testing.T) {
 	ctx, db := context.Background(), storetest.Open(t)
 	org := storetest.MustOrg(t, db, "acme")
 	storetest.Fill(t, db.Pool(), org.ID, 30_000)
+	storetest.FillViolations(t, db.Pool(), org.ID)
 	no := false
 	for name, f := range map[string]store.ReceiptFilter{
 		"repo and model":    {Repos: []uuid.UUID{repoID(3)}, Model: "gpt-5"},
@@ -268,6 +276,8 @@ func TestHotQueriesDoNotWalkTables(t *testing.T) {
 		"team and model":    {Emails: []string{"dev2@example.com", "dev4@example.com", "dev6@example.com"}, Model: "gpt-5"},
 		"commit and source": {Commit: "1234567", Source: "git-ai"},
 		"repo and gone":     {Repos: []uuid.UUID{repoID(3)}, Current: &no},
+		"result":            {Result: store.ResultRefused},
+		"result and user":   {Result: store.ResultWarned, UserEmail: "dev7@example.com"},
 		"repo and text":     {Repos: []uuid.UUID{repoID(3)}, Text: "zaqponth4"},
 	} {
 		_, plans, err := store.ExplainReceipts(ctx, db, org.ID, f, store.Newest, nil, 51)

@@ -165,6 +165,9 @@ const (
 	// another price book; changes of a book are told of at once.
 	pricesEvery   = 5 * time.Minute
 	pricesTimeout = time.Hour
+	// resultsEvery is the pause between two looks for receipts that came at the
+	// moment of a verdict on them.
+	resultsEvery = 5 * time.Minute
 	// peopleEvery is the pause between two looks for receipts whose user is to be
 	// compared with their commits.
 	peopleEvery = 30 * time.Second
@@ -226,8 +229,13 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	if err != nil {
 		return nil, err
 	}
+	spec, err := httpapi.Spec()
+	if err != nil {
+		return nil, err
+	}
 	pages, err := ui.New(ui.Config{
-		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
+		Spec: spec,
+		DB:   db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
 		MirrorRoot: cfg.mirrorRoot(), PublicURL: cfg.publicURL(), Version: buildVersion().Version,
 	})
 	if err != nil {
@@ -259,6 +267,9 @@ func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *con
 		{Name: added.Task, Every: linesEvery, Timeout: linesTimeout, Work: lines.Work},
 		{Name: upkeep.Task, Every: liveEvery, Timeout: liveTimeout, Work: live.Work},
 		{Name: httpapi.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
+		{Name: "receipt-results", Every: resultsEvery, Timeout: pricesTimeout, Work: func(ctx context.Context) error {
+			return db.MarkResults(ctx, time.Now())
+		}},
 		{Name: httpapi.PeopleTask, Every: peopleEvery, Timeout: pricesTimeout, Work: peopleWork(db)},
 	}
 }

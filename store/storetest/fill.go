@@ -73,6 +73,30 @@ func (f filling) run(t testing.TB, conn *pgxpool.Conn, statements ...string) {
 	}
 }
 
+// FillViolations makes, of the receipts of Fill, findings about one commit in 64:
+// half of them warn, a quarter refuses, and a quarter was waived.
+func FillViolations(t testing.TB, pool *pgxpool.Pool, org uuid.UUID) {
+	t.Helper()
+	for _, sql := range []string{`
+		INSERT INTO violations (org_id, id, decision_id, at, late, repo_id, repo, pusher, policy_id, policy_name, version, rule, outcome,
+			commit, waiver_id, finding)
+		SELECT $1, md5('v' || commit)::uuid, md5('d' || commit)::uuid, at, false, repo_id, '', '', md5('policy')::uuid, 'policy', 1, 'allowed_models',
+		       CASE WHEN h < 32 THEN 'warn' ELSE 'refuse' END, commit, CASE WHEN h >= 48 THEN md5('w' || commit)::uuid END, '{}'
+		FROM (SELECT commit, min(noted_at) AS at, min(repo_id::text)::uuid AS repo_id, get_byte(decode(md5(commit), 'hex'), 1) % 64 AS h
+		      FROM receipt_commits WHERE org_id = $1 GROUP BY commit) c
+		WHERE get_byte(decode(md5(commit), 'hex'), 0) % 64 = 0`,
+		`ANALYZE violations`, `ANALYZE receipt_results`,
+	} {
+		args := []any{org}
+		if !strings.Contains(sql, "$1") {
+			args = nil
+		}
+		if _, err := pool.Exec(context.Background(), sql, args...); err != nil {
+			t.Fatalf("filling the database: %v", err)
+		}
+	}
+}
+
 var filled = []string{"receipts", "receipt_files", "receipt_commits", "prompts", "rollups", "rollup_months"}
 
 // takeIndexes drops what is faster made anew and returns how.
