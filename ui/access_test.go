@@ -77,6 +77,9 @@ var visits = map[string]visit{
 	"POST /connections/{id}/disconnect":       {roles: admins},
 	"POST /preferences":                       {public: true},
 	"GET /help":                               {public: true},
+	"GET /help/api":                           {public: true},
+	"GET /help/api/{operation}":               {public: true},
+	"GET /help/api/schemas/{name}":            {public: true},
 	"GET /teams":                              {},
 	"POST /teams":                             {roles: admins},
 	"GET /teams/{id}":                         {},
@@ -118,7 +121,7 @@ func eachRoute(t *testing.T, f func(name, method, path string)) {
 			t.Errorf("%s: a route has one method: %v %v", template, methods, err)
 			return nil
 		}
-		path := strings.NewReplacer("{id}", uuid.NewString(), "{token}", "unknown", "{hash}", "0", "{commit}", "0123456789", "{name}", "x").Replace(template)
+		path := strings.NewReplacer("{id}", uuid.NewString(), "{token}", "unknown", "{hash}", "0", "{commit}", "0123456789", "{name}", "x", "{operation}", "none").Replace(template)
 		f(methods[0]+" "+template, methods[0], path)
 		return nil
 	})

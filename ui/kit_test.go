@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
@@ -49,7 +50,11 @@ func newWorld(t testing.TB, change ...func(*auth.AccountConfig)) *world {
 	if w.accounts, err = auth.NewAccounts(cfg); err != nil {
 		t.Fatal(err)
 	}
-	handler, err := New(Config{DB: w.db, Accounts: w.accounts, PublicURL: cfg.PublicURL, Version: "1.2.3"})
+	spec, err := httpapi.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := New(Config{DB: w.db, Spec: spec, Accounts: w.accounts, PublicURL: cfg.PublicURL, Version: "1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}

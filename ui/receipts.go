@@ -30,6 +30,8 @@ type Receipts struct {
 	JSON    string
 	Order   string
 	Orders  []Option
+	// Results are what can have been said by policies.
+	Results []store.ReceiptResult
 	Clear   string
 	// Filtered says that the list is not all receipts, Open that more than the text
 	// is filtered by.
@@ -65,8 +67,8 @@ var receiptColumns = []Column{
 // receiptFilters are the filters in the order of their fields.
 var receiptFilters = []struct{ key, name string }{
 	{"q", "Text"}, {"repo", "Repository"}, {"team", "Team"}, {"user", "User"}, {"model", "Model"}, {"provider", "Provider"}, {"from", "From"},
-	{"to", "To"}, {"path", "Path"}, {"commit", "Commit"}, {"source", "Source"}, {"current", "Current"}, {"min_cost", "Cost from"},
-	{"max_cost", "Cost to"},
+	{"to", "To"}, {"path", "Path"}, {"commit", "Commit"}, {"policy_result", "Policies"}, {"source", "Source"}, {"current", "Current"},
+	{"min_cost", "Cost from"}, {"max_cost", "Cost to"},
 }
 
 var receiptOrders = []Option{{"-timestamp", "Newest first"}, {"timestamp", "Oldest first"}, {"-cost", "Costliest first"}}
@@ -84,7 +86,7 @@ func (p *pages) receipts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := &Receipts{Base: base, Query: r.URL.Query(), Orders: receiptOrders, Clear: "/receipts"}
+	page := &Receipts{Base: base, Query: r.URL.Query(), Orders: receiptOrders, Results: store.ReceiptResults, Clear: "/receipts"}
 	if page.Choices, err = p.choices(r.Context(), base.Viewer.Org); err != nil {
 		return err
 	}
@@ -129,6 +131,7 @@ func (p *Receipts) choose() {
 		{Name: "Today", Path: "/receipts?from=" + day(0)},
 		{Name: "Last 7 days", Path: "/receipts?from=" + day(6)},
 		{Name: "Costliest of 30 days", Path: "/receipts?from=" + day(29) + "&sort=-cost"},
+		{Name: "Refused", Path: "/receipts?policy_result=refused"},
 		{Name: "Superseded", Path: "/receipts?current=false"},
 		{Name: "Posted by the API", Path: "/receipts?source=api"},
 	} {
@@ -172,6 +175,7 @@ func (p *pages) receiptFilter(ctx context.Context, org uuid.UUID, f *form, zone 
 		Source:  f.choice("source", "blameprompt", "git-ai", "api"),
 		MinCost: store.Decimal(f.match("min_cost", costForm, "a decimal number of US dollars such as 0.25")),
 		MaxCost: store.Decimal(f.match("max_cost", costForm, "a decimal number of US dollars such as 0.25")),
+		Result:  store.ReceiptResult(f.choice("policy_result", texts(store.ReceiptResults)...)),
 	}
 	if out.Text = f.text("q", 200); out.Text != "" && len([]rune(out.Text)) < 3 {
 		f.refuse("q", "must have at least 3 characters")
@@ -242,4 +246,9 @@ func (p *pages) exported(r *http.Request) (export.Receipts, error) {
 	rows := export.Receipts{Next: func(last store.ReceiptPosition) ([]store.Receipt, error) { return read(&last) }}
 	rows.First, err = read(nil)
 	return rows, err
+}
+
+// texts are the values of words of the program.
+func texts[Word ~string](list []Word) []string {
+	return each(list, func(word Word) string { return string(word) })
 }

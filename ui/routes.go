@@ -116,6 +116,9 @@ func routes() []route {
 		{post, "/settings/grants", access.ToAdminister, (*pages).changeGrant, 0},
 		{post, "/preferences", access.Public, (*pages).preferences, 0},
 		{get, "/help", access.Public, (*pages).help, 0},
+		{get, referencePath, access.Public, (*pages).apiReference, 0},
+		{get, referencePath + "/{operation}", access.Public, (*pages).apiOperation, 0},
+		{get, referencePath + "/schemas/{name}", access.Public, (*pages).apiSchema, 0},
 	}
 }
 

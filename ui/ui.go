@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 	"github.com/rs/zerolog"
@@ -70,6 +71,8 @@ type Config struct {
 	// PublicURL is how people reach this server, without a slash at its end.
 	PublicURL string
 	Version   string
+	// Spec is the API's OpenAPI file, which the reference is made of; nil makes none.
+	Spec *openapi3.T
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -79,6 +82,8 @@ type pages struct {
 	cfg     Config
 	screens map[string]*screen
 	assets  assets
+	// reference is what the pages on the API show.
+	reference *reference
 	// trials lets one backtest run at a time.
 	trials chan struct{}
 }
@@ -96,7 +101,7 @@ func newPages(cfg Config) (*pages, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	p := &pages{cfg: cfg, trials: make(chan struct{}, 1)}
+	p := &pages{cfg: cfg, trials: make(chan struct{}, 1), reference: newReference(cfg.Spec, cfg.PublicURL)}
 	var err error
 	if p.assets, err = readAssets(); err != nil {
 		return nil, fmt.Errorf("reading the assets: %w", err)
