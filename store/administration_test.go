@@ -365,6 +365,11 @@ func TestTheReviewQueueIsWhatAReviewWouldLetPass(t *testing.T) {
 		{func() {
 			storetest.MustDecision(t, o.db, o.org, storetest.Decision{Repo: o.repo, Pusher: "bob@example.com", Input: push.Input{Commits: commits("bob@example.com", oid(1))}})
 		}, []string{"02true"}},
+		// A later push names the commit that holds its branch, and is refused for it.
+		{func() {
+			storetest.MustDecision(t, o.db, o.org, storetest.Decision{Repo: o.repo, Pusher: "bob@example.com", Input: push.Input{Commits: commits("bob@example.com", oid(2))}})
+			o.refused(store.StateFinal, refusal(2), oid(5))
+		}, []string{"02true"}},
 	} {
 		c.do()
 		if diff := cmp.Diff(c.want, queue()); diff != "" {

@@ -265,8 +265,9 @@ type WantedReview struct {
 const queueDays = 30
 
 // WantedReviews lists up to limit commits that wait for a review, newest first,
-// each once: of held decisions, and of pushes that were refused in the last 30
-// days and whose commit was neither approved nor pushed since.
+// each once: of held decisions, whatever later pushes were refused for them, and of
+// pushes that were refused in the last 30 days and whose commit was neither
+// approved nor pushed since.
 func (db *DB) WantedReviews(ctx context.Context, org uuid.UUID, limit int) ([]WantedReview, error) {
 	rules := []string{string(policy.RequireReviewAbove), string(policy.ProtectedPaths)}
 	return collect[WantedReview](ctx, db.pool, "listing wanted reviews", `
@@ -275,7 +276,7 @@ func (db *DB) WantedReviews(ctx context.Context, org uuid.UUID, limit int) ([]Wa
 			FROM violations v JOIN decisions d ON d.org_id = v.org_id AND d.id = v.decision_id
 			WHERE v.org_id = $1 AND v.id >= $2 AND v.rule = ANY($3) AND v.outcome = 'refuse' AND v.commit <> ''
 			  AND v.waiver_id IS NULL AND (d.state = 'held' OR d.state = 'final' AND d.outcome = 'refuse')
-			ORDER BY v.repo_id, v.commit, v.id DESC)
+			ORDER BY v.repo_id, v.commit, held DESC, v.id DESC)
 		SELECT `+violationColumns+`, v.held FROM wanted v
 		WHERE NOT EXISTS (SELECT FROM reviews a WHERE a.org_id = $1 AND a.repo_id = v.repo_id AND a.commit = v.commit AND a.approved
 		                  AND NOT EXISTS (SELECT FROM reviews n WHERE n.org_id = $1 AND n.repo_id = a.repo_id AND n.commit = a.commit

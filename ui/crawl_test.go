@@ -96,22 +96,6 @@ func (w *world) furnishEnforcement(nasty string) {
 	}
 }
 
-// refusal is a push that a policy refuses just now.
-func (w *world) refusal(pusher string) string {
-	w.t.Helper()
-	repo, err := w.db.Repo(w.t.Context(), w.org.ID, "repo-1")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	policy, commit := w.column(`SELECT id::text FROM policies LIMIT 1`), strings.Repeat("f", 40)
-	finding := push.Finding{PolicyID: policy, PolicyName: "no models", Version: 1, Rule: "blocked_models", Problem: push.Violated,
-		Outcome: push.Refuse, Commit: commit, Message: "A model is not allowed.", Next: "Use another one."}
-	id := storetest.MustDecision(w.t, w.db, w.org, storetest.Decision{At: time.Now(), Repo: repo, Pusher: pusher, State: store.StateFinal,
-		Verdict: push.Verdict{Outcome: push.Refuse, Findings: []push.Finding{finding}},
-		Input:   push.Input{Refs: []push.Ref{{Name: "refs/heads/main", New: commit, Kind: push.Update}}, Commits: []push.Commit{{OID: commit}}}})
-	return id.String()
-}
-
 var linkTo = regexp.MustCompile(`(?:href|hx-get)="([^"#]*)`)
 
 // Every link of every page leads to a page that is there, is small enough, and

@@ -42,7 +42,25 @@ type instance struct {
 	url  string
 	cmd  *exec.Cmd
 	done chan struct{}
-	out  *bytes.Buffer
+	out  *transcript
+}
+
+// transcript is what a daemon says, which can be read while it speaks.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *transcript) Write(text []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(text)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }
 
 // begin starts a daemon on a database, with its data in dir, and does not wait
@@ -53,7 +71,7 @@ func begin(t testing.TB, dir, dsn, root string, env ...string) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &instance{t: t, dir: dir, cmd: exec.Command(path, "serve"), done: make(chan struct{}), out: &bytes.Buffer{}}
+	p := &instance{t: t, dir: dir, cmd: exec.Command(path, "serve"), done: make(chan struct{}), out: &transcript{}}
 	p.cmd.Env = append(os.Environ(), append([]string{"BLAMEPROMPT_DATA_DIR=" + dir, "BLAMEPROMPT_DATABASE_URL=" + dsn,
 		"BLAMEPROMPT_HTTP_ADDR=127.0.0.1:0", "BLAMEPROMPT_SSH_ADDR=127.0.0.1:0", "BLAMEPROMPT_FILE_ROOTS=" + root, "BLAMEPROMPT_SWEEP_EVERY=1s"}, env...)...)
 	p.cmd.Dir = dir

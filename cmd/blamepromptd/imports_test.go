@@ -56,6 +56,7 @@ var allowed = map[string][]string{
 		"policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
 	"ui": {"hooks", "hooks/connect", "hooks/enforce", "hooks/forge", "httpapi/auth", "httpapi/cursor", "httpapi/export", "httpapi/report/...", "httpapi/respond",
 		"notes", "notes/gitcmd", "notes/mirror", "policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
+	"ui/chromium":                 {},
 	"cmd/blamepromptd":            {"..."},
 	"cmd/blamepromptd/daemontest": {"store/storetest"},
 	"cmd/blameprompt-hook":        {"hooks", "notes", "notes/gitcmd", "policy", "policy/push"},
