@@ -22,7 +22,7 @@ import (
 
 // things are what the first organisation has, for paths to name.
 type things struct {
-	repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session, team, invitation, signIn, report string
+	repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session, team, invitation, signIn, report, schedule string
 }
 
 func (w *world) makeThings() things {
@@ -67,9 +67,13 @@ func (w *world) makePeople(th *things) {
 	w.do(call{method: "PUT", path: "/api/v1/grants", key: w.admin, body: map[string]any{"user": th.user, "repo": "fetched", "permission": "write"}}).want(200)
 	w.post(w.admin, "/api/v1/reports", reportAsked).want(202).into(&made)
 	th.report = made.ID
+	w.post(w.admin, "/api/v1/report-schedules", scheduleAsked).want(201).into(&made)
+	th.schedule = made.ID
 }
 
 var reportAsked = map[string]any{"type": "audit", "format": "csv", "from": "2026-01-01", "to": "2026-03-31"}
+
+var scheduleAsked = map[string]any{"type": "soc2", "format": "pdf", "every": "quarter"}
 
 // makeMoney sets a price, an alias, a rule on an address and one on a bot.
 func (w *world) makeMoney(th *things) {
@@ -177,35 +181,40 @@ var probes = map[string]probe{
 	"listWaivers":        {fixed("/api/v1/waivers"), nil, 200},
 	"createWaiver": {fixed("/api/v1/waivers"), map[string]any{"policy": "Review/all", "repo": "fetched", "reason": "why not",
 		"expires_at": "2999-01-01T00:00:00Z"}, 400},
-	"revokeWaiver":        {func(th things) string { return "/api/v1/waivers/" + th.waiver }, nil, 404},
-	"listReviews":         {fixed("/api/v1/reviews"), nil, 200},
-	"createReview":        {fixed("/api/v1/reviews"), map[string]any{"repo": "unknown", "commit": commitA, "approved": true}, 400},
-	"getReviewQueue":      {fixed("/api/v1/reviews/queue"), nil, 200},
-	"listHolds":           {fixed("/api/v1/holds"), nil, 200},
-	"releaseHold":         {func(th things) string { return "/api/v1/holds/" + th.hold + "/release" }, map[string]any{"reason": "mine"}, 404},
-	"listTeams":           {fixed("/api/v1/teams"), nil, 200},
-	"listPrices":          {fixed("/api/v1/prices"), nil, 200},
-	"setPrices":           {fixed("/api/v1/prices"), map[string]any{"items": []any{map[string]any{"model": "mine", "input": 1}}}, 200},
-	"removePrice":         {func(th things) string { return "/api/v1/prices/" + th.price }, nil, 404},
-	"removePriceAlias":    {fixed("/api/v1/price-aliases?alias=backend-secret"), nil, 404},
-	"listPricePeriods":    {fixed("/api/v1/price-periods?model=backend-secret"), nil, 200},
-	"listIdentities":      {fixed("/api/v1/identities"), nil, 200},
-	"joinIdentities":      {fixed("/api/v1/identities"), map[string]any{"person": "a@example.com", "emails": []string{"b@example.com"}}, 200},
-	"listIdentityRules":   {fixed("/api/v1/identity-rules"), nil, 200},
-	"splitIdentity":       {fixed("/api/v1/identity-rules"), map[string]any{"email": "zoe@example.com"}, 204},
-	"resetIdentity":       {fixed("/api/v1/identity-rules?email=backend-secret@example.com"), nil, 404},
-	"listBots":            {fixed("/api/v1/bots"), nil, 200},
-	"setBot":              {fixed("/api/v1/bots"), map[string]any{"pattern": "x", "bot": true}, 200},
-	"removeBot":           {fixed("/api/v1/bots?pattern=backend-secret"), nil, 404},
-	"listSessions":        {fixed("/api/v1/sessions"), nil, 200},
-	"getSession":          {func(th things) string { return "/api/v1/sessions/" + th.session }, nil, 404},
-	"getAuditHead":        {fixed("/api/v1/audit/head"), nil, 200},
-	"listReports":         {fixed("/api/v1/reports"), nil, 200},
-	"createReport":        {fixed("/api/v1/reports"), reportAsked, 202},
-	"getReport":           {func(th things) string { return "/api/v1/reports/" + th.report }, nil, 404},
-	"removeReport":        {func(th things) string { return "/api/v1/reports/" + th.report }, nil, 404},
-	"getReportContent":    {func(th things) string { return "/api/v1/reports/" + th.report + "/content" }, nil, 404},
-	"getReportSchema":     {fixed("/api/v1/report-schema"), nil, 200},
+	"revokeWaiver":      {func(th things) string { return "/api/v1/waivers/" + th.waiver }, nil, 404},
+	"listReviews":       {fixed("/api/v1/reviews"), nil, 200},
+	"createReview":      {fixed("/api/v1/reviews"), map[string]any{"repo": "unknown", "commit": commitA, "approved": true}, 400},
+	"getReviewQueue":    {fixed("/api/v1/reviews/queue"), nil, 200},
+	"listHolds":         {fixed("/api/v1/holds"), nil, 200},
+	"releaseHold":       {func(th things) string { return "/api/v1/holds/" + th.hold + "/release" }, map[string]any{"reason": "mine"}, 404},
+	"listTeams":         {fixed("/api/v1/teams"), nil, 200},
+	"listPrices":        {fixed("/api/v1/prices"), nil, 200},
+	"setPrices":         {fixed("/api/v1/prices"), map[string]any{"items": []any{map[string]any{"model": "mine", "input": 1}}}, 200},
+	"removePrice":       {func(th things) string { return "/api/v1/prices/" + th.price }, nil, 404},
+	"removePriceAlias":  {fixed("/api/v1/price-aliases?alias=backend-secret"), nil, 404},
+	"listPricePeriods":  {fixed("/api/v1/price-periods?model=backend-secret"), nil, 200},
+	"listIdentities":    {fixed("/api/v1/identities"), nil, 200},
+	"joinIdentities":    {fixed("/api/v1/identities"), map[string]any{"person": "a@example.com", "emails": []string{"b@example.com"}}, 200},
+	"listIdentityRules": {fixed("/api/v1/identity-rules"), nil, 200},
+	"splitIdentity":     {fixed("/api/v1/identity-rules"), map[string]any{"email": "zoe@example.com"}, 204},
+	"resetIdentity":     {fixed("/api/v1/identity-rules?email=backend-secret@example.com"), nil, 404},
+	"listBots":          {fixed("/api/v1/bots"), nil, 200},
+	"setBot":            {fixed("/api/v1/bots"), map[string]any{"pattern": "x", "bot": true}, 200},
+	"removeBot":         {fixed("/api/v1/bots?pattern=backend-secret"), nil, 404},
+	"listSessions":      {fixed("/api/v1/sessions"), nil, 200},
+	"getSession":        {func(th things) string { return "/api/v1/sessions/" + th.session }, nil, 404},
+	"getAuditHead":      {fixed("/api/v1/audit/head"), nil, 200},
+	"listReports":       {fixed("/api/v1/reports"), nil, 200},
+	"createReport":      {fixed("/api/v1/reports"), reportAsked, 202},
+	"getReport":         {func(th things) string { return "/api/v1/reports/" + th.report }, nil, 404},
+	"removeReport":      {func(th things) string { return "/api/v1/reports/" + th.report }, nil, 404},
+	"getReportContent":  {func(th things) string { return "/api/v1/reports/" + th.report + "/content" }, nil, 404},
+	"getReportSchema":   {fixed("/api/v1/report-schema"), nil, 200},
+
+	"listReportSchedules":  {fixed("/api/v1/report-schedules"), nil, 200},
+	"createReportSchedule": {fixed("/api/v1/report-schedules"), scheduleAsked, 201},
+	"removeReportSchedule": {func(th things) string { return "/api/v1/report-schedules/" + th.schedule }, nil, 404},
+
 	"createTeam":          {fixed("/api/v1/teams"), map[string]any{"name": "web/secret"}, 201},
 	"getTeam":             {func(th things) string { return "/api/v1/teams/" + th.team }, nil, 404},
 	"updateTeam":          {func(th things) string { return "/api/v1/teams/" + th.team }, map[string]any{"name": "mine"}, 404},

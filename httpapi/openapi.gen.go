@@ -598,18 +598,45 @@ func (e ReportState) Valid() bool {
 	}
 }
 
+// Defines values for ReportEvery.
+const (
+	ReportEveryMonth   ReportEvery = "month"
+	ReportEveryQuarter ReportEvery = "quarter"
+	ReportEveryWeek    ReportEvery = "week"
+	ReportEveryYear    ReportEvery = "year"
+)
+
+// Valid indicates whether the value is a known member of the ReportEvery enum.
+func (e ReportEvery) Valid() bool {
+	switch e {
+	case ReportEveryMonth:
+		return true
+	case ReportEveryQuarter:
+		return true
+	case ReportEveryWeek:
+		return true
+	case ReportEveryYear:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReportFormat.
 const (
-	Csv  ReportFormat = "csv"
-	Html ReportFormat = "html"
-	Json ReportFormat = "json"
-	Md   ReportFormat = "md"
-	Pdf  ReportFormat = "pdf"
+	ClientJson ReportFormat = "client-json"
+	Csv        ReportFormat = "csv"
+	Html       ReportFormat = "html"
+	Json       ReportFormat = "json"
+	Md         ReportFormat = "md"
+	Pdf        ReportFormat = "pdf"
 )
 
 // Valid indicates whether the value is a known member of the ReportFormat enum.
 func (e ReportFormat) Valid() bool {
 	switch e {
+	case ClientJson:
+		return true
 	case Csv:
 		return true
 	case Html:
@@ -2004,6 +2031,7 @@ type NewRepo struct {
 
 // NewReport defines model for NewReport.
 type NewReport struct {
+	// Format client-json, of audit alone, is the JSON that the client's own audit writes.
 	Format ReportFormat `json:"format"`
 
 	// From The first day, in the organisation's time zone.
@@ -2019,6 +2047,22 @@ type NewReport struct {
 	// To The last day.
 	To   openapi_types.Date `json:"to"`
 	Type ReportType         `json:"type"`
+}
+
+// NewReportSchedule defines model for NewReportSchedule.
+type NewReportSchedule struct {
+	Every ReportEvery `json:"every"`
+
+	// Format client-json, of audit alone, is the JSON that the client's own audit writes.
+	Format ReportFormat `json:"format"`
+	Paper  ReportPaper  `json:"paper,omitempty"`
+
+	// Repos By name or id.
+	Repos []string `json:"repos,omitempty"`
+
+	// Teams By name or id.
+	Teams []string   `json:"teams,omitempty"`
+	Type  ReportType `json:"type"`
 }
 
 // NewReview defines model for NewReview.
@@ -2824,9 +2868,11 @@ type Report struct {
 	CreatedBy string    `json:"created_by"`
 
 	// Error Why it failed.
-	Error      *string      `json:"error,omitempty"`
-	FinishedAt *Time        `json:"finished_at"`
-	Format     ReportFormat `json:"format"`
+	Error      *string `json:"error,omitempty"`
+	FinishedAt *Time   `json:"finished_at"`
+
+	// Format client-json, of audit alone, is the JSON that the client's own audit writes.
+	Format ReportFormat `json:"format"`
 
 	// From The first day, in the organisation's time zone.
 	From openapi_types.Date `json:"from"`
@@ -2840,6 +2886,9 @@ type Report struct {
 
 	// Rows Rows written so far.
 	Rows int64 `json:"rows"`
+
+	// ScheduleId The schedule that asked for it, if one did.
+	ScheduleId *openapi_types.UUID `json:"schedule_id,omitempty"`
 
 	// Sha256 Of the file, in hexadecimal, once it is done.
 	Sha256 *string     `json:"sha256,omitempty"`
@@ -2856,11 +2905,44 @@ type Report struct {
 // ReportState defines model for Report.State.
 type ReportState string
 
-// ReportFormat defines model for ReportFormat.
+// ReportEvery defines model for ReportEvery.
+type ReportEvery string
+
+// ReportFormat client-json, of audit alone, is the JSON that the client's own audit writes.
 type ReportFormat string
 
 // ReportPaper The paper of a PDF; A4 unless it is given.
 type ReportPaper string
+
+// ReportSchedule defines model for ReportSchedule.
+type ReportSchedule struct {
+	CreatedAt time.Time   `json:"created_at"`
+	CreatedBy string      `json:"created_by"`
+	Every     ReportEvery `json:"every"`
+
+	// Format client-json, of audit alone, is the JSON that the client's own audit writes.
+	Format ReportFormat       `json:"format"`
+	Id     openapi_types.UUID `json:"id"`
+
+	// NextAt When it is asked for.
+	NextAt time.Time `json:"next_at"`
+
+	// NextFrom The first day of the next report.
+	NextFrom openapi_types.Date `json:"next_from"`
+
+	// NextTo Its last day.
+	NextTo openapi_types.Date `json:"next_to"`
+
+	// Paper The paper of a PDF; A4 unless it is given.
+	Paper ReportPaper `json:"paper"`
+
+	// Repos None is all.
+	Repos []string `json:"repos"`
+
+	// Teams None is all.
+	Teams []string   `json:"teams"`
+	Type  ReportType `json:"type"`
+}
 
 // ReportType defines model for ReportType.
 type ReportType string
@@ -3979,6 +4061,9 @@ type ReplacePolicyJSONRequestBody = PolicyDocument
 // SetPricesJSONRequestBody defines body for SetPrices for application/json ContentType.
 type SetPricesJSONRequestBody SetPricesJSONBody
 
+// CreateReportScheduleJSONRequestBody defines body for CreateReportSchedule for application/json ContentType.
+type CreateReportScheduleJSONRequestBody = NewReportSchedule
+
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = NewReport
 
@@ -4286,6 +4371,15 @@ type ServerInterface interface {
 	// GetReceipt One receipt with all that is known of it
 	// (GET /api/v1/receipts/{id})
 	GetReceipt(w http.ResponseWriter, r *http.Request, id string)
+	// ListReportSchedules Reports that are made regularly, the next one first
+	// (GET /api/v1/report-schedules)
+	ListReportSchedules(w http.ResponseWriter, r *http.Request)
+	// CreateReportSchedule Have a report made of each period when it is over
+	// (POST /api/v1/report-schedules)
+	CreateReportSchedule(w http.ResponseWriter, r *http.Request)
+	// RemoveReportSchedule End a schedule; its reports stay
+	// (DELETE /api/v1/report-schedules/{id})
+	RemoveReportSchedule(w http.ResponseWriter, r *http.Request, id IDPath)
 	// GetReportSchema The JSON Schema of reports as JSON
 	// (GET /api/v1/report-schema)
 	GetReportSchema(w http.ResponseWriter, r *http.Request)
@@ -7191,6 +7285,60 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListReportSchedules operation middleware
+func (siw *ServerInterfaceWrapper) ListReportSchedules(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListReportSchedules(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateReportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) CreateReportSchedule(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateReportSchedule(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveReportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) RemoveReportSchedule(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveReportSchedule(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetReportSchema operation middleware
 func (siw *ServerInterfaceWrapper) GetReportSchema(w http.ResponseWriter, r *http.Request) {
 
@@ -9238,6 +9386,12 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/reports", wrapper.ListReports).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/reports", wrapper.CreateReport).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/report-schedules", wrapper.ListReportSchedules).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/report-schedules", wrapper.CreateReportSchedule).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/report-schedules/{id}", wrapper.RemoveReportSchedule).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/report-schema", wrapper.GetReportSchema).Methods(http.MethodGet)
 
@@ -11994,6 +12148,118 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 	return err
 }
 
+type ListReportSchedulesRequestObject struct {
+}
+
+type ListReportSchedulesResponseObject interface {
+	VisitListReportSchedulesResponse(w http.ResponseWriter) error
+}
+
+type ListReportSchedules200JSONResponse struct {
+	Items []ReportSchedule `json:"items"`
+}
+
+func (response ListReportSchedules200JSONResponse) VisitListReportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReportSchedulesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReportSchedulesdefaultApplicationProblemPlusJSONResponse) VisitListReportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReportScheduleRequestObject struct {
+	Body *CreateReportScheduleJSONRequestBody
+}
+
+type CreateReportScheduleResponseObject interface {
+	VisitCreateReportScheduleResponse(w http.ResponseWriter) error
+}
+
+type CreateReportSchedule201JSONResponse ReportSchedule
+
+func (response CreateReportSchedule201JSONResponse) VisitCreateReportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateReportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateReportScheduledefaultApplicationProblemPlusJSONResponse) VisitCreateReportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveReportScheduleRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RemoveReportScheduleResponseObject interface {
+	VisitRemoveReportScheduleResponse(w http.ResponseWriter) error
+}
+
+type RemoveReportSchedule204Response struct {
+}
+
+func (response RemoveReportSchedule204Response) VisitRemoveReportScheduleResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveReportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveReportScheduledefaultApplicationProblemPlusJSONResponse) VisitRemoveReportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReportSchemaRequestObject struct {
 }
 
@@ -14298,6 +14564,15 @@ type StrictServerInterface interface {
 	// GetReceipt One receipt with all that is known of it
 	// (GET /api/v1/receipts/{id})
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// ListReportSchedules Reports that are made regularly, the next one first
+	// (GET /api/v1/report-schedules)
+	ListReportSchedules(ctx context.Context, request ListReportSchedulesRequestObject) (ListReportSchedulesResponseObject, error)
+	// CreateReportSchedule Have a report made of each period when it is over
+	// (POST /api/v1/report-schedules)
+	CreateReportSchedule(ctx context.Context, request CreateReportScheduleRequestObject) (CreateReportScheduleResponseObject, error)
+	// RemoveReportSchedule End a schedule; its reports stay
+	// (DELETE /api/v1/report-schedules/{id})
+	RemoveReportSchedule(ctx context.Context, request RemoveReportScheduleRequestObject) (RemoveReportScheduleResponseObject, error)
 	// GetReportSchema The JSON Schema of reports as JSON
 	// (GET /api/v1/report-schema)
 	GetReportSchema(ctx context.Context, request GetReportSchemaRequestObject) (GetReportSchemaResponseObject, error)
@@ -16344,6 +16619,87 @@ func (sh *strictHandler) GetReceipt(w http.ResponseWriter, r *http.Request, id s
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		if err := validResponse.VisitGetReceiptResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReportSchedules operation middleware
+func (sh *strictHandler) ListReportSchedules(w http.ResponseWriter, r *http.Request) {
+	var request ListReportSchedulesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReportSchedules(ctx, request.(ListReportSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReportSchedules")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListReportSchedulesResponseObject); ok {
+		if err := validResponse.VisitListReportSchedulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateReportSchedule operation middleware
+func (sh *strictHandler) CreateReportSchedule(w http.ResponseWriter, r *http.Request) {
+	var request CreateReportScheduleRequestObject
+
+	var body CreateReportScheduleJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateReportSchedule(ctx, request.(CreateReportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateReportSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateReportScheduleResponseObject); ok {
+		if err := validResponse.VisitCreateReportScheduleResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveReportSchedule operation middleware
+func (sh *strictHandler) RemoveReportSchedule(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RemoveReportScheduleRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveReportSchedule(ctx, request.(RemoveReportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveReportSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveReportScheduleResponseObject); ok {
+		if err := validResponse.VisitRemoveReportScheduleResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

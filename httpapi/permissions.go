@@ -51,6 +51,7 @@ var needs = map[string]need{
 	"listAudit": admin, "getAuditHead": admin,
 	"listRetention": admin, "setRetention": admin, "exportPerson": admin, "erasePerson": admin,
 	"listReports": admin, "createReport": admin, "getReport": admin, "removeReport": admin, "getReportContent": admin, "getReportSchema": reading,
+	"listReportSchedules": admin, "createReportSchedule": admin, "removeReportSchedule": admin,
 	"listTeams": reading, "getTeam": reading, "createTeam": admin, "removeTeam": admin,
 	"updateTeam": managingTeam, "setTeamMember": managingTeam, "removeTeamMember": managingTeam,
 	"listUsers": reading, "getUser": reading, "createUser": admin, "updateUser": admin, "disableUser": admin,

@@ -4,15 +4,11 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
-	"time"
 
-	"github.com/google/uuid"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 
+	"github.com/blameprompt/enterprise/httpapi/export"
 	"github.com/blameprompt/enterprise/httpapi/report"
 	"github.com/blameprompt/enterprise/httpapi/report/compliance"
 	"github.com/blameprompt/enterprise/httpapi/respond"
@@ -24,51 +20,27 @@ const reportsListed = 200
 
 // ListReports implements the operation.
 func (s *server) ListReports(ctx context.Context, _ ListReportsRequestObject) (ListReportsResponseObject, error) {
-	rows, err := s.cfg.DB.Reports(ctx, principal(ctx).Org, reportsListed)
+	rows, err := s.cfg.DB.Reports(ctx, principal(ctx).Org, nil, reportsListed)
 	if err != nil {
 		return nil, err
 	}
 	return ListReports200JSONResponse{Items: each(rows, reportOf)}, nil
 }
 
+// desk is where reports are asked for.
+func (s *server) desk() *compliance.Desk {
+	return &compliance.Desk{DB: s.cfg.DB, Dir: s.cfg.ReportDir, Poke: s.poke}
+}
+
 // CreateReport implements the operation.
 func (s *server) CreateReport(ctx context.Context, in CreateReportRequestObject) (CreateReportResponseObject, error) {
-	row, err := s.newReport(ctx, in.Body)
-	if err != nil {
-		return nil, err
-	}
-	err = s.cfg.DB.InTx(ctx, func(tx *store.Tx) error {
-		if row, err = tx.CreateReport(ctx, principal(ctx), row); err != nil {
-			return err
-		}
-		return s.poke(ctx, tx, compliance.Task)
-	})
+	body := in.Body
+	row, err := s.desk().Ask(ctx, principal(ctx), store.Report{Type: string(body.Type), Format: string(body.Format), Paper: string(body.Paper),
+		FirstDay: body.From.Time, LastDay: body.To.Time, Repos: body.Repos, Teams: body.Teams})
 	if err != nil {
 		return nil, err
 	}
 	return CreateReport202JSONResponse(reportOf(row)), nil
-}
-
-// newReport checks what was asked for, so that it fails now and not in an hour.
-func (s *server) newReport(ctx context.Context, body *NewReport) (store.Report, error) {
-	org := principal(ctx).Org
-	r := store.Report{Type: string(body.Type), Format: string(body.Format), Paper: string(body.Paper), Repos: body.Repos, Teams: body.Teams,
-		FirstDay: body.From.Time, LastDay: body.To.Time}
-	if r.Paper == "" {
-		r.Paper = "A4"
-	}
-	if r.LastDay.Before(r.FirstDay) {
-		return r, respond.InvalidField("to", "must not be before from")
-	}
-	if _, err := s.reposNamed(ctx, org, body.Repos); err != nil {
-		return r, err
-	}
-	for _, team := range body.Teams {
-		if _, err := s.teamNamed(ctx, org, team); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
 }
 
 // GetReport implements the operation.
@@ -82,31 +54,24 @@ func (s *server) GetReport(ctx context.Context, in GetReportRequestObject) (GetR
 
 // RemoveReport implements the operation.
 func (s *server) RemoveReport(ctx context.Context, in RemoveReportRequestObject) (RemoveReportResponseObject, error) {
-	if err := s.cfg.DB.RemoveReport(ctx, principal(ctx), in.Id); err != nil {
+	if err := s.desk().Remove(ctx, principal(ctx), in.Id); err != nil {
 		return nil, err
-	}
-	if err := os.Remove(s.reportFile(in.Id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("removing the file of a report: %w", err)
 	}
 	return RemoveReport204Response{}, nil
 }
 
 // GetReportContent implements the operation.
 func (s *server) GetReportContent(ctx context.Context, in GetReportContentRequestObject) (GetReportContentResponseObject, error) {
-	row, err := s.cfg.DB.ReportByID(ctx, principal(ctx).Org, in.Id)
+	row, file, err := s.desk().Open(ctx, principal(ctx), in.Id)
+	if errors.Is(err, compliance.ErrNotDone) {
+		return nil, &respond.Problem{Status: http.StatusConflict, Code: "not_done", Detail: "The report has no file: its state is " + string(row.State) + "."}
+	}
 	if err != nil {
 		return nil, err
 	}
-	if row.State != store.ReportDone {
-		return nil, &respond.Problem{Status: http.StatusConflict, Code: "not_done", Detail: "The report has no file: its state is " + string(row.State) + "."}
-	}
-	f, err := os.Open(s.reportFile(row.ID))
-	if err != nil {
-		return nil, fmt.Errorf("opening the file of a report: %w", err)
-	}
 	return answerFunc(func(w http.ResponseWriter) error {
-		defer f.Close()
-		return sendReport(w, f, &row)
+		defer file.Close()
+		return export.Report(w, file, &row)
 	}), nil
 }
 
@@ -125,15 +90,11 @@ func (s *server) GetReportSchema(context.Context, GetReportSchemaRequestObject) 
 // VisitGetReportSchemaResponse implements the generated interface.
 func (f answerFunc) VisitGetReportSchemaResponse(w http.ResponseWriter) error { return f(w) }
 
-func (s *server) reportFile(id uuid.UUID) string {
-	return (&compliance.Writer{Dir: s.cfg.ReportDir}).File(id)
-}
-
 func reportOf(r store.Report) Report {
 	out := Report{
 		Id: r.ID, Type: ReportType(r.Type), Format: ReportFormat(r.Format), Paper: ReportPaper(r.Paper),
 		From: openapi_types.Date{Time: r.FirstDay}, To: openapi_types.Date{Time: r.LastDay}, Repos: r.Repos, Teams: r.Teams,
-		State: ReportState(r.State), Rows: r.Rows, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
+		State: ReportState(r.State), Rows: r.Rows, CreatedBy: r.CreatedBy, ScheduleId: r.ScheduleID, CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
 	}
 	if r.State == store.ReportDone {
 		sum := hex.EncodeToString(r.SHA256)
@@ -145,7 +106,38 @@ func reportOf(r store.Report) Report {
 	return out
 }
 
-// reportName is what a browser saves a report as.
-func reportName(r *store.Report) string {
-	return fmt.Sprintf("%s-%s-%s.%s", r.Type, r.FirstDay.Format(time.DateOnly), r.LastDay.Format(time.DateOnly), r.Format)
+// ListReportSchedules implements the operation.
+func (s *server) ListReportSchedules(ctx context.Context, _ ListReportSchedulesRequestObject) (ListReportSchedulesResponseObject, error) {
+	rows, err := s.cfg.DB.ReportSchedules(ctx, principal(ctx).Org)
+	if err != nil {
+		return nil, err
+	}
+	return ListReportSchedules200JSONResponse{Items: each(rows, reportScheduleOf)}, nil
+}
+
+// CreateReportSchedule implements the operation.
+func (s *server) CreateReportSchedule(ctx context.Context, in CreateReportScheduleRequestObject) (CreateReportScheduleResponseObject, error) {
+	body := in.Body
+	row, err := s.desk().Schedule(ctx, principal(ctx), store.ReportSchedule{Type: string(body.Type), Format: string(body.Format),
+		Paper: string(body.Paper), Every: store.Every(body.Every), Repos: body.Repos, Teams: body.Teams})
+	if err != nil {
+		return nil, err
+	}
+	return CreateReportSchedule201JSONResponse(reportScheduleOf(row)), nil
+}
+
+// RemoveReportSchedule implements the operation.
+func (s *server) RemoveReportSchedule(ctx context.Context, in RemoveReportScheduleRequestObject) (RemoveReportScheduleResponseObject, error) {
+	if err := s.cfg.DB.RemoveReportSchedule(ctx, principal(ctx), in.Id); err != nil {
+		return nil, err
+	}
+	return RemoveReportSchedule204Response{}, nil
+}
+
+func reportScheduleOf(s store.ReportSchedule) ReportSchedule {
+	return ReportSchedule{
+		Id: s.ID, Type: ReportType(s.Type), Format: ReportFormat(s.Format), Paper: ReportPaper(s.Paper), Every: ReportEvery(s.Every),
+		Repos: s.Repos, Teams: s.Teams, NextFrom: openapi_types.Date{Time: s.NextFirst}, NextTo: openapi_types.Date{Time: s.NextLast},
+		NextAt: s.NextAt, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
+	}
 }

@@ -1916,6 +1916,24 @@ ALTER TABLE public.removed_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.report_schedules (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    format text NOT NULL,
+    paper text NOT NULL,
+    repos text[] NOT NULL,
+    teams text[] NOT NULL,
+    every text NOT NULL,
+    next_first date NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT report_schedules_every_check CHECK ((every = ANY (ARRAY['week'::text, 'month'::text, 'quarter'::text, 'year'::text]))),
+    CONSTRAINT report_schedules_format_check CHECK ((format = ANY (ARRAY['json'::text, 'csv'::text, 'md'::text, 'html'::text, 'pdf'::text, 'client-json'::text]))),
+    CONSTRAINT report_schedules_paper_check CHECK ((paper = ANY (ARRAY['A4'::text, 'Letter'::text]))),
+    CONSTRAINT report_schedules_type_check CHECK ((type = ANY (ARRAY['soc2'::text, 'gdpr'::text, 'audit'::text])))
+);
+
 CREATE TABLE public.reports (
     org_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1935,8 +1953,9 @@ CREATE TABLE public.reports (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     touched_at timestamp with time zone,
     finished_at timestamp with time zone,
+    schedule_id uuid,
     CONSTRAINT reports_check CHECK ((last_day >= first_day)),
-    CONSTRAINT reports_format_check CHECK ((format = ANY (ARRAY['json'::text, 'csv'::text, 'md'::text, 'html'::text, 'pdf'::text]))),
+    CONSTRAINT reports_format_check CHECK ((format = ANY (ARRAY['json'::text, 'csv'::text, 'md'::text, 'html'::text, 'pdf'::text, 'client-json'::text]))),
     CONSTRAINT reports_paper_check CHECK ((paper = ANY (ARRAY['A4'::text, 'Letter'::text]))),
     CONSTRAINT reports_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text]))),
     CONSTRAINT reports_type_check CHECK ((type = ANY (ARRAY['soc2'::text, 'gdpr'::text, 'audit'::text])))
@@ -2367,6 +2386,9 @@ ALTER TABLE ONLY public.receipts
 ALTER TABLE ONLY public.removed_runs
     ADD CONSTRAINT removed_runs_pkey PRIMARY KEY (org_id, repo_id, id);
 
+ALTER TABLE ONLY public.report_schedules
+    ADD CONSTRAINT report_schedules_pkey PRIMARY KEY (org_id, id);
+
 ALTER TABLE ONLY public.reports
     ADD CONSTRAINT reports_pkey PRIMARY KEY (org_id, id);
 
@@ -2779,6 +2801,9 @@ ALTER TABLE ONLY public.price_aliases
 
 ALTER TABLE ONLY public.price_entries
     ADD CONSTRAINT price_entries_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.report_schedules
+    ADD CONSTRAINT report_schedules_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.reports
     ADD CONSTRAINT reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;

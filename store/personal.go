@@ -122,6 +122,7 @@ var personal = readPersonal(map[string]string{
 	"repos":              "impersonal: notes_protection; git: name default_branch notes_refs forge_path; settings: excluded_paths remote_url url_key object_format mode receipt_mode gateway; words: fetch_error; sealed: credential",
 	"retention":          "settings: class",
 	"reports":            "impersonal: type format paper state; git: repos; settings: teams; words: created_by error; sealed: sha256",
+	"report_schedules":   "impersonal: type format paper every; git: repos; settings: teams; words: created_by",
 	"reviews":            "git: commit patch_id; address: reviewer; name: name@reviewer; words: comment principal",
 	"rollup_months":      "impersonal: dimension key2; sum: key",
 	"rollups":            "impersonal: dimension key2; sum: key",

@@ -32,9 +32,17 @@ type ReportData struct {
 	args  pgx.NamedArgs
 }
 
+// reportMemory is what each step of a report's queries may take in the database,
+// which joins and sorts on its disk beyond it.
+const reportMemory = "64MB"
+
 // ReadReport hands the data of a scope to fn, as it is at one moment.
 func (db *DB) ReadReport(ctx context.Context, scope ReportScope, fn func(*ReportData) error) error {
 	return db.snapshot(ctx, func(q querier) error {
+		var set string
+		if err := q.QueryRow(ctx, `SELECT set_config('work_mem', $1, true)`, reportMemory).Scan(&set); err != nil {
+			return translate(err, "reading a report")
+		}
 		return fn(&ReportData{q: q, scope: scope, args: pgx.NamedArgs{
 			"org": scope.Org.ID, "repos": scope.Repos, "emails": scope.Emails, "from": scope.From, "to": scope.To,
 			"first": scope.FirstDay, "last": scope.LastDay, "zero": uuid.Nil,
@@ -58,6 +66,10 @@ type ReportQuery string
 const (
 	// ReportTrail has every current receipt of the period: see its SELECT.
 	ReportTrail ReportQuery = "trail"
+	// ReportClient has the commits of current receipts, newest first: id, author's
+	// time, author, subject, repo, lines, cost, and the receipts as a JSON array, in
+	// which each has the fields that the client writes.
+	ReportClient ReportQuery = "client"
 	// ReportDecisions: id, at, repo, ref, pusher, outcome, state, override, commits,
 	// added, ai, human, policies, violations.
 	ReportDecisions ReportQuery = "decisions"
@@ -171,6 +183,22 @@ func inPeriod(column string) string {
 const receiptsInPeriod = `r.day BETWEEN @first AND @last
 		AND r.timestamp >= @from::timestamptz - interval '2 days' AND r.timestamp < @to::timestamptz + interval '2 days'`
 
+// isoTime is a moment as the client writes it.
+func isoTime(column string) string {
+	return `to_char(` + column + ` AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+}
+
+// claimedLines are how many lines the range of a file f of a receipt has.
+const claimedLines = `CASE WHEN f.line_start > 0 AND f.line_end >= f.line_start THEN f.line_end - f.line_start + 1 ELSE 0 END`
+
+// claimedFiles are the files that a receipt r claims to have changed, with how
+// many lines their ranges have.
+const claimedFiles = `LEFT JOIN LATERAL (
+	SELECT jsonb_agg(jsonb_build_object('path', f.path, 'line_range', jsonb_build_array(f.line_start, f.line_end), 'blob_hash', nullif(f.blob_hash, ''),
+	                                    'additions', f.additions, 'deletions', f.deletions) ORDER BY f.position) AS changes,
+	       sum(` + claimedLines + `) AS lines
+	FROM receipt_files f WHERE f.org_id = r.org_id AND f.receipt_id = r.id) f ON true`
+
 var reportSQL = map[ReportQuery]string{
 	ReportTrail: `
 		SELECT r.commit_hash, r.timestamp, coalesce(nullif(r.user_name, ''), r.user_email), coalesce(c.subject, ''), r.provider,
@@ -182,15 +210,43 @@ var reportSQL = map[ReportQuery]string{
 		LEFT JOIN commit_lines l ON l.org_id = r.org_id AND l.repo_id = r.repo_id AND l.commit = r.commit_hash
 		LEFT JOIN pushed_commits p ON p.org_id = r.org_id AND p.repo_id = r.repo_id AND p.commit = r.commit_hash
 		LEFT JOIN decisions d ON d.org_id = p.org_id AND d.id = p.decision_id
-		LEFT JOIN LATERAL (
-			SELECT string_agg(f.path, ';' ORDER BY f.position) AS paths,
-			       sum(CASE WHEN f.line_start > 0 AND f.line_end >= f.line_start THEN f.line_end - f.line_start + 1 ELSE 0 END)::bigint AS lines
-			FROM receipt_files f WHERE f.org_id = r.org_id AND f.receipt_id = r.id) f ON true
-		LEFT JOIN LATERAL (
-			SELECT string_agg(DISTINCT v.policy_name || ': ' || v.outcome, '; ') AS rules FROM violations v
-			WHERE v.org_id = d.org_id AND v.decision_id = d.id) v ON d.id IS NOT NULL
+		LEFT JOIN (
+			SELECT f.receipt_id, string_agg(f.path, ';' ORDER BY f.position) AS paths, sum(` + claimedLines + `)::bigint AS lines
+			FROM receipts r JOIN receipt_files f ON f.org_id = r.org_id AND f.receipt_id = r.id
+			WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
+			GROUP BY 1) f ON f.receipt_id = r.id
+		LEFT JOIN (
+			SELECT v.decision_id, string_agg(DISTINCT v.policy_name || ': ' || v.outcome, '; ') AS rules FROM violations v
+			WHERE v.org_id = @org GROUP BY 1) v ON v.decision_id = d.id
 		WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
 		ORDER BY r.timestamp, r.id`,
+	ReportClient: `
+		SELECT g.commit_hash, ` + isoTime("coalesce(c.authored_at, g.at)") + `, coalesce(c.author_name || ' <' || c.author_email || '>', g.who),
+		       coalesce(c.subject, ''), g.repo, g.lines, g.cost, g.receipts
+		FROM (
+			SELECT r.repo_id, min(r.repo) AS repo, r.commit_hash, min(r.timestamp) AS at, max(r.timestamp) AS latest,
+			       min(r.user_name || ' <' || r.user_email || '>') AS who, coalesce(sum(f.lines), 0)::bigint AS lines,
+			       trim_scale(coalesce(sum(r.cost_usd), 0))::text AS cost,
+			       json_agg((coalesce(r.detail, '{}') - ARRAY(SELECT jsonb_object_keys(k.known))) || jsonb_strip_nulls(k.known)
+			                ORDER BY r.timestamp, r.id)::text AS receipts
+			FROM receipts r ` + claimedFiles + `,
+			LATERAL (SELECT jsonb_build_object(
+				'id', r.id, 'provider', r.provider, 'model', r.model, 'session_id', r.session_id, 'prompt_number', r.prompt_number,
+				'prompt_summary', r.prompt_summary, 'response_summary', nullif(r.response_summary, ''), 'prompt_hash', r.prompt_hash,
+				'message_count', coalesce(r.message_count, 0), 'cost_usd', trim_scale(coalesce(r.cost_usd, 0)), 'cost_basis', r.cost_basis,
+				'cost_reported_usd', trim_scale(r.cost_reported_usd), 'input_tokens', r.input_tokens, 'output_tokens', r.output_tokens,
+				'cache_read_tokens', r.cache_read_tokens, 'cache_creation_tokens', r.cache_creation_tokens,
+				'timestamp', ` + isoTime("r.timestamp") + `, 'session_start', ` + isoTime("r.session_start") + `, 'session_end', ` + isoTime("r.session_end") + `,
+				'session_duration_secs', r.session_duration_secs, 'ai_response_time_secs', r.ai_response_time_secs,
+				'prompt_submitted_at', ` + isoTime("r.prompt_submitted_at") + `, 'prompt_duration_secs', r.prompt_duration_secs,
+				'accepted_lines', r.accepted_lines, 'overridden_lines', r.overridden_lines, 'user', r.user_name || ' <' || r.user_email || '>',
+				'file_path', r.file_path, 'line_range', jsonb_build_array(r.line_start, r.line_end), 'files_changed', f.changes,
+				'parent_receipt_id', nullif(r.parent_receipt_id, ''), 'total_additions', r.total_additions, 'total_deletions', r.total_deletions,
+				'conversation', r.conversation) AS known) k
+			WHERE r.org_id = @org AND r.current AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
+			GROUP BY r.repo_id, r.commit_hash) g
+		LEFT JOIN commits c ON c.org_id = @org AND c.repo_id = g.repo_id AND c.commit = g.commit_hash
+		ORDER BY coalesce(c.committed_at, g.latest) DESC, g.repo, g.commit_hash`,
 	ReportDecisions: `
 		SELECT d.id::text, d.at, d.repo, d.refs->0->>'name', d.pusher, d.outcome, d.state, d.override, d.commits, d.added, d.ai, d.human,
 		       json_array_length(coalesce(d.verdict->'policies', '[]'::json)),

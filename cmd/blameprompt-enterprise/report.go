@@ -34,14 +34,18 @@ const (
 	reportDays = 90
 )
 
-var reportFormats = []string{"json", "csv", "md", "html", "pdf"}
+// clientJSON is the form of the client's own audit, whose files end in json too.
+const clientJSON = "client-json"
+
+var reportFormats = []string{"json", "csv", "md", "html", "pdf", clientJSON}
 
 const reportHelp = `Have the server make a compliance report, wait for it, and write it into a
 file: soc2 follows the Trust Services Criteria, gdpr is the record of
 processing, audit has every receipt of the period. It needs a key with the scope
 admin.
 
-The format is that of the file's name unless --format gives it. The file is
+The format is that of the file's name unless --format gives it; client-json is
+the JSON of "blameprompt audit --format json", of every repository. The file is
 checked against the SHA-256 that the server keeps. "--output -" writes to
 standard output.`
 
@@ -91,7 +95,7 @@ func (f *reportFlags) check(now time.Time) error {
 	}
 	f.to = last.Format(time.DateOnly)
 	f.from = cmp.Or(f.from, last.AddDate(0, 0, -reportDays).Format(time.DateOnly))
-	f.output = cmp.Or(f.output, fmt.Sprintf("%s-%s-%s.%s", f.kind, f.from, f.to, f.format))
+	f.output = cmp.Or(f.output, fmt.Sprintf("%s-%s-%s.%s", f.kind, f.from, f.to, strings.TrimPrefix(f.format, "client-")))
 	return nil
 }
 

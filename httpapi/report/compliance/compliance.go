@@ -15,7 +15,9 @@ package compliance
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,12 +38,47 @@ const (
 // Types are all of them.
 var Types = []Type{SOC2, GDPR, Audit}
 
+// ClientJSON is the form in which the client's own audit writes JSON; of audit
+// alone.
+const ClientJSON report.Format = "client-json"
+
+// Formats are those of package report, and ClientJSON.
+var Formats = append(slices.Clone(report.Formats), ClientJSON)
+
+// Extension is how files of a format end.
+func Extension(f report.Format) string {
+	if f == ClientJSON {
+		return string(report.JSON)
+	}
+	return string(f)
+}
+
+// MediaType is what a browser is told of a format.
+func MediaType(f report.Format) string {
+	if f == ClientJSON {
+		return report.JSON.MediaType()
+	}
+	return f.MediaType()
+}
+
 // Request is what somebody asked for, as the report repeats it.
 type Request struct {
 	Type         Type
 	Repos, Teams []string
 	By           string
 	Made         time.Time
+}
+
+// Write writes the report of a request. Wrote, if set, is told after each row.
+func Write(ctx context.Context, w io.Writer, data *store.ReportData, r Request, format report.Format, o report.Options, wrote func()) error {
+	if format == ClientJSON {
+		return writeClientJSON(ctx, w, data, wrote)
+	}
+	doc, err := Document(ctx, data, r, wrote)
+	if err != nil {
+		return err
+	}
+	return report.Write(ctx, w, doc, format, o)
 }
 
 // Document makes the document of a request out of data that is open for as long

@@ -5,18 +5,22 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/blameprompt/enterprise/httpapi/report"
+	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/storetest"
@@ -92,7 +96,23 @@ func (w *world) made(t testing.TB, r store.Report) (store.Report, string) {
 	if r.FirstDay.IsZero() {
 		r.FirstDay, r.LastDay = day(2025, 1, 1), day(2026, 12, 31)
 	}
-	r.Paper = "A4"
+	if r.Paper == "" {
+		r.Paper = "A4"
+	}
+	asked := w.asked(t, r)
+	if err := writer.Work(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r = w.finished(t, asked.ID)
+	text, err := os.ReadFile(writer.File(r.ID))
+	if err != nil || int64(len(text)) != r.Bytes {
+		t.Fatalf("the file has %d bytes and not %d (%v)", len(text), r.Bytes, err)
+	}
+	return r, string(text)
+}
+
+func (w *world) asked(t testing.TB, r store.Report) store.Report {
+	t.Helper()
 	err := w.db.InTx(t.Context(), func(tx *store.Tx) (err error) {
 		r, err = tx.CreateReport(t.Context(), w.by, r)
 		return err
@@ -100,21 +120,19 @@ func (w *world) made(t testing.TB, r store.Report) (store.Report, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writer.Work(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	id := r.ID
-	if r, err = w.db.ReportByID(t.Context(), w.org.ID, id); err != nil {
+	return r
+}
+
+func (w *world) finished(t testing.TB, id uuid.UUID) store.Report {
+	t.Helper()
+	r, err := w.db.ReportByID(t.Context(), w.org.ID, id)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if r.State != store.ReportDone {
 		t.Fatalf("report %s %s is %s: %s", r.Type, r.Format, r.State, r.Error)
 	}
-	text, err := os.ReadFile(writer.File(r.ID))
-	if err != nil || int64(len(text)) != r.Bytes {
-		t.Fatalf("the file has %d bytes and not %d (%v)", len(text), r.Bytes, err)
-	}
-	return r, string(text)
+	return r
 }
 
 func day(year int, month time.Month, d int) time.Time {
@@ -347,5 +365,130 @@ func TestReportOfADeadDaemonIsTakenUp(t *testing.T) {
 	writer := &Writer{DB: w.db, Dir: t.TempDir(), Log: zerolog.Nop()}
 	if err := writer.one(ctx, r); err == nil {
 		t.Error("a daemon that stops finished a report")
+	}
+}
+
+// TestRemovedReportIsGivenUp removes a report while it is written.
+func TestRemovedReportIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	desk := &Desk{DB: w.db, Dir: t.TempDir()}
+	writer := &Writer{DB: w.db, Dir: desk.Dir, Log: zerolog.Nop()}
+	for name, write := range map[string]func(store.Report) error{
+		"before it is taken up": func(store.Report) error { return writer.Work(t.Context()) },
+		"before it is finished": func(r store.Report) error { return writer.one(t.Context(), r) },
+		"while it is written": func(r store.Report) error {
+			var rows atomic.Int64
+			ctx, rest := writer.beat(t.Context(), &r, &rows)
+			defer rest()
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Minute):
+				return errors.New("it is still written a minute later")
+			}
+		},
+	} {
+		r, err := desk.Ask(t.Context(), w.by, store.Report{Type: "gdpr", Format: "csv", FirstDay: day(2026, 1, 1), LastDay: day(2026, 1, 31)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := desk.Remove(t.Context(), w.by, r.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(r); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if files, err := os.ReadDir(desk.Dir); err != nil || len(files) != 0 {
+			t.Errorf("%s: %v stay (%v)", name, files, err)
+		}
+	}
+}
+
+// TestClientJSONHasTheClientsShape compares names and kinds of all that the
+// client's own `audit --format json` writes with what is written here.
+func TestClientJSONHasTheClientsShape(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 50)
+	_, err := w.db.Pool().Exec(t.Context(), `UPDATE receipts SET detail = '{"tools_used":["Edit"],"input_tokens":"many"}', input_tokens = NULL,
+		user_name = 'Ada =1+1', conversation = '[{"turn":0,"role":"user","content":"<b>"}]', current = true WHERE id = 'r-1'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, text := w.made(t, store.Report{Type: "audit", Format: "client-json"})
+	var commits []struct {
+		SHA     string           `json:"commit_sha"`
+		Date    time.Time        `json:"commit_date"`
+		Author  string           `json:"commit_author"`
+		Message *string          `json:"commit_message"`
+		Lines   *int64           `json:"total_ai_lines"`
+		Cost    *float64         `json:"total_cost_usd"`
+		Repo    string           `json:"repo"`
+		Receipt []map[string]any `json:"receipts"`
+	}
+	in := json.NewDecoder(strings.NewReader(text))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&commits); err != nil {
+		t.Fatal(err)
+	}
+	if int64(len(commits)) != row.Rows || len(commits) == 0 {
+		t.Fatalf("%d commits, %d rows", len(commits), row.Rows)
+	}
+	receipts := 0
+	for i, c := range commits {
+		if len(c.SHA) != 40 || c.Date.IsZero() || !strings.HasSuffix(c.Author, ">") || c.Message == nil || c.Lines == nil || c.Cost == nil || c.Repo == "" {
+			t.Errorf("commit %d: %+v", i, c)
+		}
+		for _, r := range c.Receipt {
+			receipts++
+			checkClientReceipt(t, r)
+		}
+	}
+	var current int
+	if err := w.db.Pool().QueryRow(t.Context(), `SELECT count(*) FROM receipts WHERE current`).Scan(&current); err != nil || receipts != current {
+		t.Errorf("%d of %d current receipts (%v)", receipts, current, err)
+	}
+}
+
+// checkClientReceipt holds a receipt to what the client's own parser demands.
+func checkClientReceipt(t *testing.T, r map[string]any) {
+	t.Helper()
+	for kind, fields := range map[string][]string{
+		"string":         {"id", "provider", "model", "session_id", "prompt_summary", "prompt_hash", "timestamp", "user", "file_path"},
+		"float64":        {"message_count", "cost_usd"},
+		"[]interface {}": {"line_range", "files_changed"},
+	} {
+		for _, field := range fields {
+			if got := fmt.Sprintf("%T", r[field]); got != kind {
+				t.Errorf("receipt %v: %s is %s and not %s", r["id"], field, got, kind)
+			}
+		}
+	}
+	if _, err := time.Parse(time.RFC3339, fmt.Sprint(r["timestamp"])); err != nil {
+		t.Error(err)
+	}
+	if r["id"] == "r-1" {
+		_, tokens := r["input_tokens"]
+		if tokens || !cmp.Equal(r["tools_used"], []any{"Edit"}) || !strings.HasPrefix(fmt.Sprint(r["user"]), "Ada =1+1 <") || len(r["conversation"].([]any)) != 1 {
+			t.Errorf("receipt r-1: %v", r)
+		}
+	}
+	for field, value := range r {
+		if value == nil {
+			t.Errorf("receipt %v: %s is null", r["id"], field)
+		}
+	}
+}
+
+func TestOnlyAuditHasTheClientsForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	_, err := (&Desk{DB: w.db}).Ask(t.Context(), w.by, store.Report{Type: "soc2", Format: "client-json", FirstDay: day(2026, 1, 1), LastDay: day(2026, 1, 2)})
+	if problem := respond.ProblemOf(err); len(problem.Fields) != 1 || problem.Fields[0].Field != "format" {
+		t.Errorf("it is answered with %v", err)
+	}
+	_, text := w.made(t, store.Report{Type: "audit", Format: "client-json", FirstDay: day(2020, 1, 1), LastDay: day(2020, 1, 2)})
+	if text != "[]\n" {
+		t.Errorf("nothing is %q", text)
 	}
 }

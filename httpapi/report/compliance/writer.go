@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,8 +23,9 @@ import (
 const Task = "reports"
 
 const (
-	// progressEvery is the pause between two notes of how far a report is.
-	progressEvery = 2 * time.Second
+	// beatEvery is the pause between two notes of how far a report is, and so how
+	// long one that was removed goes on.
+	beatEvery = 2 * time.Second
 	// staleAfter is how long a report may be without such a note before another
 	// daemon takes it up.
 	staleAfter = 2 * time.Minute
@@ -35,16 +37,29 @@ type Writer struct {
 	// Dir is the directory of the files, which it makes.
 	Dir string
 	Log zerolog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
 // File is where the file of a report is, or will be.
-func (w *Writer) File(id uuid.UUID) string { return filepath.Join(w.Dir, id.String()) }
+func (w *Writer) File(id uuid.UUID) string { return fileOf(w.Dir, id) }
 
-// Work writes every report that waits; it is the work of a queue.Task. A report
-// that cannot be made is marked as failed, with the reason.
+func (w *Writer) now() time.Time {
+	if w.Now == nil {
+		return time.Now()
+	}
+	return w.Now()
+}
+
+// Work asks for the reports that schedules want and writes every report that
+// waits; it is the work of a queue.Task. A report that cannot be made is marked as
+// failed, with the reason.
 func (w *Writer) Work(ctx context.Context) error {
 	if err := os.MkdirAll(w.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of reports: %w", err)
+	}
+	if _, err := w.DB.AskForDueReports(ctx, w.now()); err != nil {
+		return err
 	}
 	for {
 		r, ok, err := w.DB.NextReport(ctx, staleAfter)
@@ -60,6 +75,8 @@ func (w *Writer) Work(ctx context.Context) error {
 func (w *Writer) one(ctx context.Context, r store.Report) error {
 	err := w.write(ctx, &r)
 	switch {
+	case errors.Is(err, store.ErrNotFound) && w.removed(ctx, r):
+		return nil
 	case ctx.Err() != nil, errors.Is(err, store.ErrUnavailable):
 		return fmt.Errorf("writing report %s: %w", r.ID, err)
 	case err != nil:
@@ -68,7 +85,18 @@ func (w *Writer) one(ctx context.Context, r store.Report) error {
 	default:
 		r.State = store.ReportDone
 	}
-	return w.DB.FinishReport(ctx, r)
+	err = w.DB.FinishReport(ctx, r)
+	if errors.Is(err, store.ErrNotFound) {
+		return removeFile(w.Dir, r.ID)
+	}
+	return err
+}
+
+// removed reports whether somebody removed the report itself, and not something
+// that it is about.
+func (w *Writer) removed(ctx context.Context, r store.Report) bool {
+	_, err := w.DB.ReportByID(ctx, r.OrgID, r.ID)
+	return errors.Is(err, store.ErrNotFound)
 }
 
 // write writes the file as a whole and fills in what is known of it.
@@ -110,26 +138,45 @@ func (h *hashed) Write(p []byte) (int, error) {
 }
 
 func (w *Writer) document(ctx context.Context, out io.Writer, r *store.Report, scope store.ReportScope) error {
-	told := time.Now()
-	wrote := func() {
-		r.Rows++
-		if r.Rows%1000 != 0 || time.Since(told) < progressEvery {
-			return
-		}
-		told = time.Now()
-		// Only who waits for the report would miss it.
-		if err := w.DB.ReportProgress(ctx, r.OrgID, r.ID, r.Rows); err != nil {
-			w.Log.Warn().Err(err).Msg("the progress of a report was not noted")
-		}
-	}
-	request := Request{Type: Type(r.Type), Repos: r.Repos, Teams: r.Teams, By: r.CreatedBy, Made: time.Now()}
-	return w.DB.ReadReport(ctx, scope, func(data *store.ReportData) error {
-		doc, err := Document(ctx, data, request, wrote)
-		if err != nil {
-			return err
-		}
-		return report.Write(ctx, out, doc, report.Format(r.Format), report.Options{Paper: r.Paper})
+	var rows atomic.Int64
+	ctx, rest := w.beat(ctx, r, &rows)
+	defer rest()
+	request := Request{Type: Type(r.Type), Repos: r.Repos, Teams: r.Teams, By: r.CreatedBy, Made: w.now()}
+	err := w.DB.ReadReport(ctx, scope, func(data *store.ReportData) error {
+		return Write(ctx, out, data, request, report.Format(r.Format), report.Options{Paper: r.Paper}, func() { rows.Add(1) })
 	})
+	r.Rows = rows.Load()
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// beat notes regularly how far the report is, also while the database sorts. The
+// context that it returns ends when the report was removed.
+func (w *Writer) beat(ctx context.Context, r *store.Report, rows *atomic.Int64) (_ context.Context, rest func()) {
+	org, id := r.OrgID, r.ID
+	ctx, cancel := context.WithCancelCause(ctx)
+	var beats sync.WaitGroup
+	beats.Go(func() {
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			err := w.DB.ReportProgress(ctx, org, id, rows.Load())
+			if errors.Is(err, store.ErrNotFound) {
+				cancel(err)
+			} else if err != nil && ctx.Err() == nil {
+				// Only who waits for the report would miss it.
+				w.Log.Warn().Err(err).Msg("the progress of a report was not noted")
+			}
+		}
+	})
+	return ctx, func() { cancel(nil); beats.Wait() }
 }
 
 // scope resolves the names of a report as they are now.
