@@ -16,6 +16,7 @@ import (
 
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/httpapi/auth"
+	"github.com/blameprompt/enterprise/httpapi/report/compliance"
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
@@ -30,6 +31,7 @@ type world struct {
 	srv        *httptest.Server
 	clock      *clock
 	log        *strings.Builder
+	desk       *compliance.Desk
 	org, rival store.Org
 }
 
@@ -54,7 +56,8 @@ func newWorld(t testing.TB, change ...func(*auth.AccountConfig)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := New(Config{DB: w.db, Spec: spec, Accounts: w.accounts, PublicURL: cfg.PublicURL, Version: "1.2.3"})
+	w.desk = &compliance.Desk{DB: w.db, Dir: t.TempDir(), Now: w.clock.time}
+	handler, err := New(Config{DB: w.db, Spec: spec, Accounts: w.accounts, Reports: w.desk, PublicURL: cfg.PublicURL, Version: "1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,7 @@ var menu = []MenuItem{
 	{Path: "/policies", Name: "Policies", Key: "p"},
 	{Path: "/repositories", Name: "Repositories", Key: "s"},
 	{Path: "/teams", Name: "Teams", Key: "t"},
+	{Path: reportsPath, Name: "Reports", Key: "c", Admin: true},
 	{Path: "/audit", Name: "Audit", Key: "a", Admin: true},
 	{Path: "/settings", Name: "Settings", Key: ",", Admin: true},
 }

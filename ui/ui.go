@@ -27,6 +27,7 @@ import (
 	"github.com/blameprompt/enterprise/hooks/connect"
 	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi/auth"
+	"github.com/blameprompt/enterprise/httpapi/report/compliance"
 	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/policy/backtest"
@@ -64,7 +65,9 @@ type Config struct {
 	Remotes  connect.Remotes
 	// Connections connects to forges; nil means that none can be connected.
 	Connections Connections
-	Log         zerolog.Logger
+	// Reports is where reports are asked for.
+	Reports *compliance.Desk
+	Log     zerolog.Logger
 	// MirrorRoot is the directory of the mirrors, which changes are shown from; empty
 	// shows none.
 	MirrorRoot string

@@ -20,6 +20,7 @@ import (
 	"github.com/blameprompt/enterprise/hooks/gateway"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/httpapi/auth"
+	"github.com/blameprompt/enterprise/httpapi/report/compliance"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/ingest"
 	"github.com/blameprompt/enterprise/notes/lines/added"
@@ -234,8 +235,8 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 		return nil, err
 	}
 	pages, err := ui.New(ui.Config{
-		Spec: spec,
-		DB:   db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
+		Spec: spec, Reports: &compliance.Desk{DB: db, Dir: cfg.reportDir(), Poke: jobs.Poke},
+		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
 		MirrorRoot: cfg.mirrorRoot(), PublicURL: cfg.publicURL(), Version: buildVersion().Version,
 	})
 	if err != nil {
