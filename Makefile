@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli fuzz e2e load build dist install clean
+.PHONY: help run demo deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli fuzz e2e load build dist install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -19,6 +19,9 @@ help: ## show this
 
 run: deps build ## install what is missing, build, and run the daemon on its defaults
 	@exec bin/blamepromptd serve
+
+demo: deps build ## make an organisation up and show it, beside whatever else runs
+	@exec bin/blamepromptd demo
 
 deps: ## install what is missing: PostgreSQL's server programs, git and ssh
 	@./install.sh --deps

@@ -20,12 +20,14 @@ type greeting struct {
 	// AdminKey and SetupLink are there on the first start alone.
 	AdminKey  string `json:"admin_key,omitempty"`
 	SetupLink string `json:"setup_link,omitempty"`
+	// Demo is how to sign in to a demo.
+	Demo *demoLogin `json:"demo,omitempty"`
 }
 
 // greet says where the daemon is to be found, and what its first key and the
 // link of its first account are.
-func (a *app) greet(cfg *Config, database *database, first store.FirstSecrets) error {
-	g := greeting{Version: buildVersion().Version, API: cfg.publicURL(), DataDir: cfg.DataDir, AdminKey: first.Key}
+func (a *app) greet(cfg *Config, database *database, first store.FirstSecrets, login *demoLogin) error {
+	g := greeting{Version: buildVersion().Version, API: cfg.publicURL(), DataDir: cfg.DataDir, AdminKey: first.Key, Demo: login}
 	if first.Setup != "" {
 		g.SetupLink = auth.LinkURL(cfg.publicURL(), store.LinkSetup, first.Setup)
 	}
@@ -61,6 +63,10 @@ func (g greeting) text() string {
 		line("First login", g.SetupLink)
 		b.WriteString("\n  Keep the key now: it is not shown again. It administers the organisation \"default\".\n" +
 			"  The link makes the first account, once, within a day.\n")
+	}
+	if g.Demo != nil {
+		b.WriteString(g.Demo.text(g.API))
+		return b.String()
 	}
 	b.WriteString("\n  Add a repository: blamepromptd repo add NAME URL\n\n")
 	return b.String()

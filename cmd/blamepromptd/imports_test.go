@@ -59,8 +59,10 @@ var allowed = map[string][]string{
 	"ui/chromium":                 {},
 	"cmd/blamepromptd":            {"..."},
 	"cmd/blamepromptd/daemontest": {"store/storetest"},
-	"cmd/blameprompt-hook":        {"hooks", "notes", "notes/gitcmd", "policy", "policy/push"},
-	"cmd/blameprompt-enterprise":  {"..."},
+	"cmd/blamepromptd/demo": {"hooks/enforce", "hooks/gateway", "httpapi/auth", "notes/gitcmd", "notes/ingest", "notes/lines/added",
+		"notes/lines/reattach", "notes/lines/upkeep", "policy", "policy/access", "store", "store/queue"},
+	"cmd/blameprompt-hook":       {"hooks", "notes", "notes/gitcmd", "policy", "policy/push"},
+	"cmd/blameprompt-enterprise": {"..."},
 
 	"notes/lines/live/livetest": {"notes/gitcmd", "notes/gitcmd/gittest"},
 }

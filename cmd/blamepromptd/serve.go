@@ -48,7 +48,7 @@ func newServe(a *app) *cobra.Command {
 }
 
 // serve runs the daemon until ctx ends or a part of it fails.
-func (a *app) serve(ctx context.Context) (err error) {
+func (a *app) serve(ctx context.Context) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -57,6 +57,13 @@ func (a *app) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	return a.onData(ctx, cfg, log, func(database *database, db *store.DB) error {
+		return a.serveStore(ctx, cfg, log, database, db, nil)
+	})
+}
+
+// onData runs fn with the data directory to itself, and its database.
+func (a *app) onData(ctx context.Context, cfg *Config, log zerolog.Logger, fn func(*database, *store.DB) error) (err error) {
 	if err := gitcmd.Require(ctx); err != nil {
 		return err
 	}
@@ -81,12 +88,13 @@ func (a *app) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer db.Close()
-	return a.serveStore(ctx, cfg, log, database, db)
+	return fn(database, db)
 }
 
 // serveStore opens the address, says so, and runs the daemon. The address comes
 // first: the admin key is shown once, and not to somebody whose start fails.
-func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, database *database, db *store.DB) error {
+// login is that of a demo.
+func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, database *database, db *store.DB, login *demoLogin) error {
 	listener, err := net.Listen("tcp", cfg.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("opening http_addr (set %sHTTP_ADDR for another one): %w", envPrefix, err)
@@ -111,7 +119,7 @@ func (a *app) serveStore(ctx context.Context, cfg *Config, log zerolog.Logger, d
 	if err != nil {
 		return err
 	}
-	if err := a.greet(cfg, database, first); err != nil {
+	if err := a.greet(cfg, database, first, login); err != nil {
 		return err
 	}
 	d, err := a.newDaemon(cfg, db, log)

@@ -37,7 +37,7 @@ func (r *Repos) mergeNotes(ctx context.Context, row store.Repo, repo *gitcmd.Rep
 	state.merging.Lock()
 	defer state.merging.Unlock()
 	for range maxMergeTries {
-		merged, err := tryMerge(ctx, repo, ref, tip, pusher)
+		merged, err := r.tryMerge(ctx, repo, ref, tip, pusher)
 		if !errors.Is(err, gitcmd.ErrRefMoved) && !errors.Is(err, gitcmd.ErrRefLocked) {
 			return merged, err
 		}
@@ -50,13 +50,13 @@ func (r *Repos) mergeNotes(ctx context.Context, row store.Repo, repo *gitcmd.Rep
 	return mergedNotes{}, fmt.Errorf("%s moved %d times while it was merged: %w", ref, maxMergeTries, gitcmd.ErrRefMoved)
 }
 
-func tryMerge(ctx context.Context, repo *gitcmd.Repo, ref string, tip gitcmd.OID, pusher string) (mergedNotes, error) {
+func (r *Repos) tryMerge(ctx context.Context, repo *gitcmd.Repo, ref string, tip gitcmd.OID, pusher string) (mergedNotes, error) {
 	ours, err := tipOf(ctx, repo, ref)
 	if err != nil {
 		return mergedNotes{}, err
 	}
 	m := &notesMerge{
-		repo: repo, format: formatOf(ref), pusher: strings.ToLower(pusher), now: time.Now(), ours: ours, theirs: tip,
+		repo: repo, format: formatOf(ref), pusher: strings.ToLower(pusher), now: r.cfg.Now(), ours: ours, theirs: tip,
 	}
 	result, err := m.run(ctx)
 	if err != nil {

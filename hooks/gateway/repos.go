@@ -34,7 +34,9 @@ type ReposConfig struct {
 	// FetchTimeout bounds one fetch from a remote and PushTimeout one push to it;
 	// 0 means 30 minutes each.
 	FetchTimeout, PushTimeout time.Duration
-	Log                       zerolog.Logger
+	// Now is the clock of the commits that merge notes; nil is the system's.
+	Now func() time.Time
+	Log zerolog.Logger
 }
 
 // Repos are the repositories of the gateway on disk. It is safe for concurrent
@@ -85,6 +87,9 @@ func NewRepos(cfg ReposConfig) *Repos {
 	}
 	if cfg.PushTimeout == 0 {
 		cfg.PushTimeout = 30 * time.Minute
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	ctx, end := context.WithCancel(context.Background())
 	return &Repos{cfg: cfg, ctx: ctx, end: end, packing: make(chan struct{}, 1), states: map[uuid.UUID]*repoState{}}
