@@ -34,7 +34,7 @@ func (ask receiptQuery) ofResult(ctx context.Context, q querier) ([]Receipt, err
 	ask.addBounds(bounds)
 	marks.args = bounds.args
 	for _, part := range bounds.parts {
-		marks.parts = append(marks.parts, strings.NewReplacer("r.id", "p.receipt_id", "r.", "p.").Replace(part))
+		marks.parts = append(marks.parts, ofMarks.Replace(part))
 	}
 	t := &terms{c: marks}
 	(&gathering{receiptQuery: ask, thorough: true}).addTerms(t)
@@ -48,16 +48,18 @@ func (ask receiptQuery) ofResult(ctx context.Context, q querier) ([]Receipt, err
 		marks.parts = append(marks.parts, `EXISTS (SELECT FROM receipt_commits g WHERE g.org_id = p.org_id AND g.receipt_id = p.receipt_id AND `+
 			oneOf("g.repo_id", ask.filter.Repos, marks)+`)`)
 	}
-	same := map[ReceiptOrder]string{Newest: "r.timestamp = p.timestamp", Oldest: "r.timestamp = p.timestamp", Costliest: "r.cost_usd = p.cost_usd"}[ask.order]
-	if ask.part == unknownCosts {
-		same = "r.cost_usd IS NULL"
-	}
 	ask.filter.Repos, ask.filter.Result = nil, ""
 	c.args = marks.args
 	ask.addFilter(c)
-	return ask.collect(ctx, q, c, `(SELECT r.* FROM receipt_results p
-		JOIN receipts r ON r.org_id = p.org_id AND r.id = p.receipt_id AND `+same+` WHERE `+marks.where()+`)`)
+	// The fence has results be walked and each receipt be looked up by its id: the
+	// planner takes rare words for rarer than they are among so few.
+	return collect[Receipt](ctx, q, "querying receipts by result", "SELECT "+receiptColumns+` FROM receipt_results p,
+		LATERAL (SELECT * FROM receipts r WHERE r.org_id = p.org_id AND r.id = p.receipt_id OFFSET 0) r
+		WHERE `+marks.where()+" AND "+c.where()+ofMarks.Replace(ask.ordered(ask.limit)), append([]any{planned}, c.args...)...)
 }
+
+// ofMarks turns what is said of receipts into the same of their results.
+var ofMarks = strings.NewReplacer("r.id", "p.receipt_id", "r.", "p.")
 
 // hasResult looks at the results of a receipt, one receipt at a time.
 const hasResult = `coalesce((SELECT true FROM receipt_results p WHERE p.org_id = r.org_id AND p.receipt_id = r.id AND p.result = ?), false)`
