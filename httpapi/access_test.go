@@ -211,6 +211,9 @@ var probes = map[string]probe{
 	"getReportContent":  {func(th things) string { return "/api/v1/reports/" + th.report + "/content" }, nil, 404},
 	"getReportSchema":   {fixed("/api/v1/report-schema"), nil, 200},
 
+	"listWebhookDeliveries": {fixed("/api/v1/webhook-deliveries"), nil, 200},
+	"redeliverWebhook":      {fixed("/api/v1/webhook-deliveries/redeliver"), map[string]any{"forge": "gitea", "delivery": "backend-secret"}, 404},
+
 	"listReportSchedules":  {fixed("/api/v1/report-schedules"), nil, 200},
 	"createReportSchedule": {fixed("/api/v1/report-schedules"), scheduleAsked, 201},
 	"removeReportSchedule": {func(th things) string { return "/api/v1/report-schedules/" + th.schedule }, nil, 404},

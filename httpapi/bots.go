@@ -4,11 +4,8 @@ import (
 	"context"
 
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 )
-
-// PeopleTask is the name of the task that tells bots from people and checks who
-// prompted (store.DB.FindBots, CheckClaims).
-const PeopleTask = "people"
 
 // ListBots implements the operation.
 func (s *server) ListBots(ctx context.Context, _ ListBotsRequestObject) (ListBotsResponseObject, error) {
@@ -23,7 +20,7 @@ func (s *server) SetBot(ctx context.Context, in SetBotRequestObject) (SetBotResp
 		if rule, err = tx.SetBotRule(ctx, principal(ctx), in.Body.Pattern, in.Body.Bot); err != nil {
 			return err
 		}
-		return s.poke(ctx, tx, PeopleTask)
+		return s.poke(ctx, tx, queue.PeopleTask)
 	})
 	return SetBot200JSONResponse(botRuleOf(rule)), err
 }
@@ -34,7 +31,7 @@ func (s *server) RemoveBot(ctx context.Context, in RemoveBotRequestObject) (Remo
 		if err := tx.RemoveBotRule(ctx, principal(ctx), in.Params.Pattern); err != nil {
 			return err
 		}
-		return s.poke(ctx, tx, PeopleTask)
+		return s.poke(ctx, tx, queue.PeopleTask)
 	})
 }
 

@@ -739,6 +739,27 @@ func (e Source) Valid() bool {
 	}
 }
 
+// Defines values for WebhookDeliveryOutcome.
+const (
+	WebhookDeliveryOutcomeFetch       WebhookDeliveryOutcome = "fetch"
+	WebhookDeliveryOutcomeIgnored     WebhookDeliveryOutcome = "ignored"
+	WebhookDeliveryOutcomeUnknownRepo WebhookDeliveryOutcome = "unknown_repo"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryOutcome enum.
+func (e WebhookDeliveryOutcome) Valid() bool {
+	switch e {
+	case WebhookDeliveryOutcomeFetch:
+		return true
+	case WebhookDeliveryOutcomeIgnored:
+		return true
+	case WebhookDeliveryOutcomeUnknownRepo:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetAnalyticsParamsSeries.
 const (
 	GetAnalyticsParamsSeriesDay   GetAnalyticsParamsSeries = "day"
@@ -1107,22 +1128,22 @@ func (e ListViolationsParamsOutcome) Valid() bool {
 
 // Defines values for ReceiveWebhook202JSONResponseBodyOutcome.
 const (
-	Duplicate   ReceiveWebhook202JSONResponseBodyOutcome = "duplicate"
-	Fetch       ReceiveWebhook202JSONResponseBodyOutcome = "fetch"
-	Ignored     ReceiveWebhook202JSONResponseBodyOutcome = "ignored"
-	UnknownRepo ReceiveWebhook202JSONResponseBodyOutcome = "unknown_repo"
+	ReceiveWebhook202JSONResponseBodyOutcomeDuplicate   ReceiveWebhook202JSONResponseBodyOutcome = "duplicate"
+	ReceiveWebhook202JSONResponseBodyOutcomeFetch       ReceiveWebhook202JSONResponseBodyOutcome = "fetch"
+	ReceiveWebhook202JSONResponseBodyOutcomeIgnored     ReceiveWebhook202JSONResponseBodyOutcome = "ignored"
+	ReceiveWebhook202JSONResponseBodyOutcomeUnknownRepo ReceiveWebhook202JSONResponseBodyOutcome = "unknown_repo"
 )
 
 // Valid indicates whether the value is a known member of the ReceiveWebhook202JSONResponseBodyOutcome enum.
 func (e ReceiveWebhook202JSONResponseBodyOutcome) Valid() bool {
 	switch e {
-	case Duplicate:
+	case ReceiveWebhook202JSONResponseBodyOutcomeDuplicate:
 		return true
-	case Fetch:
+	case ReceiveWebhook202JSONResponseBodyOutcomeFetch:
 		return true
-	case Ignored:
+	case ReceiveWebhook202JSONResponseBodyOutcomeIgnored:
 		return true
-	case UnknownRepo:
+	case ReceiveWebhook202JSONResponseBodyOutcomeUnknownRepo:
 		return true
 	default:
 		return false
@@ -3184,6 +3205,23 @@ type WantedReview struct {
 	RepoId openapi_types.UUID `json:"repo_id"`
 }
 
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	// Delivery The id that the forge gave it.
+	Delivery   string                 `json:"delivery"`
+	Event      string                 `json:"event"`
+	Forge      Forge                  `json:"forge"`
+	Outcome    WebhookDeliveryOutcome `json:"outcome"`
+	ReceivedAt time.Time              `json:"received_at"`
+
+	// Repo The repository as the forge names it.
+	Repo   string              `json:"repo"`
+	RepoId *openapi_types.UUID `json:"repo_id"`
+}
+
+// WebhookDeliveryOutcome defines model for WebhookDelivery.Outcome.
+type WebhookDeliveryOutcome string
+
 // WebhookSecret defines model for WebhookSecret.
 type WebhookSecret struct {
 	CreatedAt time.Time          `json:"created_at"`
@@ -3990,6 +4028,17 @@ type ListWaiversParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// RedeliverWebhookJSONBody defines parameters for RedeliverWebhook.
+type RedeliverWebhookJSONBody struct {
+	Delivery string `json:"delivery"`
+	Forge    Forge  `json:"forge"`
+}
+
 // CreateWebhookSecretJSONBody defines parameters for CreateWebhookSecret.
 type CreateWebhookSecretJSONBody struct {
 	Forge  Forge  `json:"forge"`
@@ -4099,6 +4148,9 @@ type UpdateUserJSONRequestBody UpdateUserJSONBody
 
 // CreateWaiverJSONRequestBody defines body for CreateWaiver for application/json ContentType.
 type CreateWaiverJSONRequestBody = NewWaiver
+
+// RedeliverWebhookJSONRequestBody defines body for RedeliverWebhook for application/json ContentType.
+type RedeliverWebhookJSONRequestBody RedeliverWebhookJSONBody
 
 // CreateWebhookSecretJSONRequestBody defines body for CreateWebhookSecret for application/json ContentType.
 type CreateWebhookSecretJSONRequestBody CreateWebhookSecretJSONBody
@@ -4512,6 +4564,12 @@ type ServerInterface interface {
 	// RevokeWaiver Revoke a waiver
 	// (DELETE /api/v1/waivers/{id})
 	RevokeWaiver(w http.ResponseWriter, r *http.Request, id IDPath)
+	// ListWebhookDeliveries List what forges delivered
+	// (GET /api/v1/webhook-deliveries)
+	ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, params ListWebhookDeliveriesParams)
+	// RedeliverWebhook Do once more what a delivery asked for
+	// (POST /api/v1/webhook-deliveries/redeliver)
+	RedeliverWebhook(w http.ResponseWriter, r *http.Request)
 	// ListWebhookSecrets Webhook secrets by forge, revoked ones included
 	// (GET /api/v1/webhook-secrets)
 	ListWebhookSecrets(w http.ResponseWriter, r *http.Request)
@@ -8916,6 +8974,53 @@ func (siw *ServerInterfaceWrapper) RevokeWaiver(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// ListWebhookDeliveries operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWebhookDeliveries(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RedeliverWebhook operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverWebhook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RedeliverWebhook(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWebhookSecrets operation middleware
 func (siw *ServerInterfaceWrapper) ListWebhookSecrets(w http.ResponseWriter, r *http.Request) {
 
@@ -9430,6 +9535,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/webhook-secrets", wrapper.CreateWebhookSecret).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/webhook-secrets/{id}", wrapper.RevokeWebhookSecret).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/webhook-deliveries", wrapper.ListWebhookDeliveries).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/webhook-deliveries/redeliver", wrapper.RedeliverWebhook).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/connections", wrapper.ListConnections).Methods(http.MethodGet)
 
@@ -13987,6 +14096,86 @@ func (response RevokeWaiverdefaultApplicationProblemPlusJSONResponse) VisitRevok
 	return err
 }
 
+type ListWebhookDeliveriesRequestObject struct {
+	Params ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Items []WebhookDelivery `json:"items"`
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWebhookDeliveriesdefaultApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	Body *RedeliverWebhookJSONRequestBody
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook202JSONResponse WebhookDelivery
+
+func (response RedeliverWebhook202JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RedeliverWebhookdefaultApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWebhookSecretsRequestObject struct {
 }
 
@@ -14705,6 +14894,12 @@ type StrictServerInterface interface {
 	// RevokeWaiver Revoke a waiver
 	// (DELETE /api/v1/waivers/{id})
 	RevokeWaiver(ctx context.Context, request RevokeWaiverRequestObject) (RevokeWaiverResponseObject, error)
+	// ListWebhookDeliveries List what forges delivered
+	// (GET /api/v1/webhook-deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RedeliverWebhook Do once more what a delivery asked for
+	// (POST /api/v1/webhook-deliveries/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
 	// ListWebhookSecrets Webhook secrets by forge, revoked ones included
 	// (GET /api/v1/webhook-secrets)
 	ListWebhookSecrets(ctx context.Context, request ListWebhookSecretsRequestObject) (ListWebhookSecretsResponseObject, error)
@@ -17907,6 +18102,63 @@ func (sh *strictHandler) RevokeWaiver(w http.ResponseWriter, r *http.Request, id
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RevokeWaiverResponseObject); ok {
 		if err := validResponse.VisitRevokeWaiverResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, params ListWebhookDeliveriesParams) {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx, request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		if err := validResponse.VisitListWebhookDeliveriesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(w http.ResponseWriter, r *http.Request) {
+	var request RedeliverWebhookRequestObject
+
+	var body RedeliverWebhookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx, request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		if err := validResponse.VisitRedeliverWebhookResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

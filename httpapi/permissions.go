@@ -61,6 +61,7 @@ var needs = map[string]need{
 	"listSSHKeys": managingKeys, "addSSHKey": managingKeys, "revokeSSHKey": managingKeys,
 	"listGrants": admin, "setGrant": admin, "removeGrant": admin,
 	"listWebhookSecrets": admin, "createWebhookSecret": admin, "revokeWebhookSecret": admin,
+	"listWebhookDeliveries": admin, "redeliverWebhook": admin,
 	"listConnections": admin, "connect": admin, "disconnect": admin,
 	// A webhook is authenticated by its signature.
 	"receiveWebhook": public,

@@ -8,6 +8,7 @@ import (
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/notes/price"
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 )
 
 // Tasks has background work start soon. *queue.Queue is one.
@@ -15,9 +16,6 @@ type Tasks interface {
 	// Poke demands a run of a task in the caller's transaction.
 	Poke(ctx context.Context, tx *store.Tx, name string) error
 }
-
-// PriceTask is the name of the task that computes costs anew (store.DB.Reprice).
-const PriceTask = "prices"
 
 // ListPrices implements the operation.
 func (s *server) ListPrices(ctx context.Context, _ ListPricesRequestObject) (ListPricesResponseObject, error) {
@@ -62,7 +60,7 @@ func (s *server) SetPrices(ctx context.Context, in SetPricesRequestObject) (SetP
 		if _, err := tx.SetPrices(ctx, by, change); err != nil {
 			return err
 		}
-		return s.poke(ctx, tx, PriceTask)
+		return s.poke(ctx, tx, queue.PriceTask)
 	})
 	if err != nil {
 		return nil, err
@@ -117,7 +115,7 @@ func (s *server) RemovePrice(ctx context.Context, in RemovePriceRequestObject) (
 		if _, err := tx.RemovePrice(ctx, principal(ctx), in.Id); err != nil {
 			return err
 		}
-		return s.poke(ctx, tx, PriceTask)
+		return s.poke(ctx, tx, queue.PriceTask)
 	})
 }
 
@@ -127,7 +125,7 @@ func (s *server) RemovePriceAlias(ctx context.Context, in RemovePriceAliasReques
 		if _, err := tx.RemovePriceAlias(ctx, principal(ctx), in.Params.Alias); err != nil {
 			return err
 		}
-		return s.poke(ctx, tx, PriceTask)
+		return s.poke(ctx, tx, queue.PriceTask)
 	})
 }
 

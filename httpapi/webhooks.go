@@ -39,6 +39,32 @@ func (s *server) RevokeWebhookSecret(ctx context.Context, in RevokeWebhookSecret
 	return RevokeWebhookSecret204Response{}, s.cfg.DB.RevokeWebhookSecret(ctx, principal(ctx), in.Id)
 }
 
+// ListWebhookDeliveries implements the operation.
+func (s *server) ListWebhookDeliveries(ctx context.Context, in ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error) {
+	rows, err := s.cfg.DB.Deliveries(ctx, principal(ctx).Org, limitOr(in.Params.Limit))
+	return ListWebhookDeliveries200JSONResponse{Items: each(rows, deliveryOf)}, err
+}
+
+// RedeliverWebhook implements the operation.
+func (s *server) RedeliverWebhook(ctx context.Context, in RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error) {
+	by := principal(ctx)
+	var row store.StoredDelivery
+	err := s.cfg.DB.InTx(ctx, func(tx *store.Tx) (err error) {
+		var repos []store.Repo
+		repos, row, err = tx.Redeliver(ctx, by, string(in.Body.Forge), in.Body.Delivery)
+		for i := 0; err == nil && i < len(repos); i++ {
+			err = s.cfg.Fetches.DemandFetch(ctx, tx, by.Org, repos[i].ID, queue.Asked)
+		}
+		return err
+	})
+	return RedeliverWebhook202JSONResponse(deliveryOf(row)), err
+}
+
+func deliveryOf(d store.StoredDelivery) WebhookDelivery {
+	return WebhookDelivery{Forge: Forge(d.Forge), Delivery: d.DeliveryID, Event: d.Event, Repo: d.Repo, RepoId: d.RepoID,
+		Outcome: WebhookDeliveryOutcome(d.Outcome), ReceivedAt: d.ReceivedAt}
+}
+
 func webhookSecretOf(w store.WebhookSecret) WebhookSecret {
 	return WebhookSecret{Id: w.ID, Forge: Forge(w.Forge), CreatedAt: w.CreatedAt, RevokedAt: w.RevokedAt}
 }

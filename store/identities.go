@@ -345,3 +345,21 @@ func least(leads map[string]string, start string) string {
 	}
 	return first
 }
+
+// ReadMailmap is the .mailmap of a repository as it was read last.
+type ReadMailmap struct {
+	RepoID uuid.UUID
+	Repo   string
+	// Addresses counts those that it joins to another one.
+	Addresses int
+	ReadAt    time.Time
+}
+
+// Mailmaps lists up to limit mailmaps with addresses, those of repositories that
+// were removed not among them.
+func (db *DB) Mailmaps(ctx context.Context, org uuid.UUID, limit int) ([]ReadMailmap, error) {
+	return collect[ReadMailmap](ctx, db.pool, "listing mailmaps", `
+		SELECT m.repo_id, r.name AS repo, m.addresses, m.read_at FROM mailmaps m
+		JOIN repos r ON r.org_id = m.org_id AND r.id = m.repo_id AND r.removed_at IS NULL
+		WHERE m.org_id = $1 AND m.addresses > 0 ORDER BY r.name LIMIT $2`, org, limit)
+}

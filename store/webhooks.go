@@ -178,3 +178,31 @@ func (db *DB) Deliveries(ctx context.Context, org uuid.UUID, limit int) ([]Store
 		SELECT forge, delivery_id, event, repo, repo_id, outcome, received_at FROM webhook_deliveries
 		WHERE org_id = $1 ORDER BY received_at DESC, delivery_id LIMIT $2`, org, limit)
 }
+
+// Redeliver does once more what a stored delivery asked for: the repositories
+// that it speaks of now are to be fetched. One that was registered after the
+// delivery came is found by its name.
+func (tx *Tx) Redeliver(ctx context.Context, by access.Principal, forge, delivery string) ([]Repo, StoredDelivery, error) {
+	op := "redelivering " + forge + " " + delivery
+	row, err := collectOne[StoredDelivery](ctx, tx, op, `
+		SELECT forge, delivery_id, event, repo, repo_id, outcome, received_at FROM webhook_deliveries
+		WHERE org_id = $1 AND forge = $2 AND delivery_id = $3 FOR UPDATE`, by.Org, forge, delivery)
+	if err != nil || row.Outcome == OutcomeIgnored {
+		return nil, row, err
+	}
+	repos, err := collect[Repo](ctx, tx, op, `SELECT `+repoColumns+` FROM repos
+		WHERE org_id = $1 AND `+fetched+` AND (id = $2 OR $2 IS NULL AND name = nullif($3, '')) ORDER BY id`, by.Org, row.RepoID, row.Repo)
+	if err != nil {
+		return nil, row, err
+	}
+	row.Outcome, row.RepoID = OutcomeUnknownRepo, nil
+	if len(repos) > 0 {
+		row.Outcome, row.RepoID = OutcomeFetch, &repos[0].ID
+	}
+	_, err = tx.Exec(ctx, `UPDATE webhook_deliveries SET outcome = $4, repo_id = $5 WHERE org_id = $1 AND forge = $2 AND delivery_id = $3`,
+		by.Org, forge, delivery, row.Outcome, row.RepoID)
+	if err != nil {
+		return nil, row, translate(err, "%s", op)
+	}
+	return repos, row, tx.Audit(ctx, by, "webhook.redeliver", delivery, map[string]any{"forge": forge, "outcome": row.Outcome})
+}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
@@ -86,7 +85,7 @@ func newBotSet(a *app) *cobra.Command {
 		Args: exactly("PATTERN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var rule store.BotRule
-			err := a.changeTask(cmd.Context(), httpapi.PeopleTask, func(ctx context.Context, tx *store.Tx, by access.Principal) (err error) {
+			err := a.changeTask(cmd.Context(), queue.PeopleTask, func(ctx context.Context, tx *store.Tx, by access.Principal) (err error) {
 				rule, err = tx.SetBotRule(ctx, by, args[0], !person)
 				return err
 			})
@@ -106,7 +105,7 @@ func newBotRemove(a *app) *cobra.Command {
 		Short: "Remove a rule",
 		Args:  exactly("PATTERN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := a.changeTask(cmd.Context(), httpapi.PeopleTask, func(ctx context.Context, tx *store.Tx, by access.Principal) error {
+			err := a.changeTask(cmd.Context(), queue.PeopleTask, func(ctx context.Context, tx *store.Tx, by access.Principal) error {
 				return tx.RemoveBotRule(ctx, by, args[0])
 			})
 			if errors.Is(err, store.ErrNotFound) {

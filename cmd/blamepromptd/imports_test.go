@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 	"httpapi": {"hooks", "hooks/connect", "hooks/enforce", "hooks/forge", "httpapi/...", "notes", "notes/ingest", "notes/mirror", "notes/price",
 		"policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
 	"ui": {"hooks", "hooks/connect", "hooks/enforce", "hooks/forge", "httpapi/auth", "httpapi/cursor", "httpapi/export", "httpapi/report/...", "httpapi/respond",
-		"notes", "notes/gitcmd", "notes/mirror", "policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
+		"notes", "notes/gitcmd", "notes/mirror", "notes/price", "policy", "policy/access", "policy/backtest", "policy/push", "store", "store/queue"},
 	"ui/chromium":                 {},
 	"cmd/blamepromptd":            {"..."},
 	"cmd/blamepromptd/daemontest": {"store/storetest"},

@@ -11,10 +11,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/notes/price"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 )
 
 // priceShown is what a model costs in JSON, in dollars per million tokens.
@@ -181,7 +181,7 @@ func (a *app) printPeriods(periods []price.Period) error {
 
 // changePrices changes the organisation's prices and has costs computed anew.
 func (a *app) changePrices(ctx context.Context, fn func(context.Context, *store.Tx, access.Principal) error) error {
-	return a.changeTask(ctx, httpapi.PriceTask, fn)
+	return a.changeTask(ctx, queue.PriceTask, fn)
 }
 
 // setPrices sets prices and prints them.

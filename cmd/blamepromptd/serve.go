@@ -244,7 +244,7 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	}
 	pages, err := ui.New(ui.Config{
 		Spec: spec, Reports: &compliance.Desk{DB: db, Dir: cfg.reportDir(), Poke: jobs.Poke},
-		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
+		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Tasks: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
 		MirrorRoot: cfg.mirrorRoot(), PublicURL: cfg.publicURL(), Version: buildVersion().Version,
 	})
 	if err != nil {
@@ -275,11 +275,11 @@ func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *con
 		{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
 		{Name: added.Task, Every: linesEvery, Timeout: linesTimeout, Work: lines.Work},
 		{Name: upkeep.Task, Every: liveEvery, Timeout: liveTimeout, Work: live.Work},
-		{Name: httpapi.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
+		{Name: queue.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
 		{Name: "receipt-results", Every: resultsEvery, Timeout: pricesTimeout, Work: func(ctx context.Context) error {
 			return db.MarkResults(ctx, time.Now())
 		}},
-		{Name: httpapi.PeopleTask, Every: peopleEvery, Timeout: pricesTimeout, Work: peopleWork(db)},
+		{Name: queue.PeopleTask, Every: peopleEvery, Timeout: pricesTimeout, Work: peopleWork(db)},
 	}
 }
 
