@@ -195,6 +195,55 @@ func barChart(title, down, kind string, from, to time.Time, points []point, show
 	return c
 }
 
+// linePoint is whose the lines were that a day's commits added.
+type linePoint struct {
+	day                time.Time
+	ai, human, unknown int64
+}
+
+// shareChart draws whose the added lines of a period were, each column the whole
+// of its days.
+func shareChart(from, to time.Time, list []linePoint) Chart {
+	days := int(to.Sub(from)/(24*time.Hour)) + 1
+	c := Chart{Title: "Whose the added lines are", Note: "AI, human, unknown, of each day's", Across: "Day", Down: "AI share of added lines", Width: chartWidth, Height: chartHeight,
+		From: from.Format("2 Jan"), Top: "each column is 100 %", To: to.Format("2 Jan")}
+	width := 1
+	if days > maxDays {
+		width = 7
+	}
+	sums := map[int]linePoint{}
+	for _, p := range list {
+		if day := int(p.day.Sub(from) / (24 * time.Hour)); day >= 0 && day < days {
+			at := sums[day/width]
+			sums[day/width] = linePoint{ai: at.ai + p.ai, human: at.human + p.human, unknown: at.unknown + p.unknown}
+		}
+	}
+	step := float64(chartWidth) / float64(days)
+	for i := range (days + width - 1) / width {
+		sum := sums[i]
+		all := sum.ai + sum.human + sum.unknown
+		if all == 0 {
+			continue
+		}
+		b := bucket{first: i * width, last: min(i*width+width, days) - 1}
+		label, y := b.label(from), 0.0
+		for _, part := range []struct {
+			kind  string
+			lines int64
+		}{{"unknown", sum.unknown}, {"human", sum.human}, {"ai", sum.ai}} {
+			height := float64(chartHeight) * float64(part.lines) / float64(all)
+			if part.lines > 0 {
+				c.Bars = append(c.Bars, Bar{Kind: part.kind, X: decimal(float64(b.first)*step + step*0.1), Y: decimal(y), W: decimal(step * (float64(b.last-b.first) + 0.8)),
+					H: decimal(height), Label: label, Value: part.kind + " " + percent(part.lines, all)})
+			}
+			y += height
+		}
+		c.Rows = append(c.Rows, ChartRow{label, percent(sum.ai, all) + " AI, " + percent(sum.unknown, all) + " unknown, of " + group(strconv.FormatInt(all, 10)) + " lines"})
+	}
+	c.Summary = fmt.Sprintf("%d columns, each of AI, human and unknown lines", len(c.Rows))
+	return c
+}
+
 func (b bucket) decimal() store.Decimal { return store.Decimal(b.sum.FloatString(6)) }
 
 // label is the days of a bar.

@@ -28,8 +28,9 @@ type Folder struct {
 	Here  store.LivePath
 	Rows  []PathRow
 	Pager Pager
-	// Classes is the bar of the whole folder.
+	// Classes is the bar of the whole folder, Map its parts on this page.
 	Classes Share
+	Map     Map
 }
 
 // PathRow is a folder or file.
@@ -38,6 +39,12 @@ type PathRow struct {
 	Name, Link string
 	Classes    Share
 }
+
+// Total is all of its lines that count.
+func (r PathRow) Total() int64 { return r.AI + r.Human + r.Unknown }
+
+// Share is the part of the lines that are AI.
+func (r PathRow) Share() string { return percent(r.AI, r.Total()) }
 
 // File is a file at the tip with the owner of each line.
 type File struct {
@@ -108,6 +115,7 @@ func (p *pages) readFolder(r *http.Request, page *Folder) error {
 		page.Rows = append(page.Rows, PathRow{row, strings.TrimPrefix(string(row.Path), page.Path), filesPath(page.Repo.ID, string(row.Path)),
 			lineShare(row.AI, row.Human, row.Unknown)})
 	}
+	page.Map = newMap(pathParts(page.Rows))
 	page.Pager.Shown = count(len(rows)) + " shown"
 	if more {
 		last := rows[len(rows)-1]
@@ -115,6 +123,11 @@ func (p *pages) readFolder(r *http.Request, page *Folder) error {
 			url.QueryEscape(cursor.Make(seal, store.LivePathPosition{File: last.Kind != "folder", Path: last.Path}))
 	}
 	return nil
+}
+
+// pathParts are the paths as parts of a map.
+func pathParts(rows []PathRow) []mapPart {
+	return each(rows, func(row PathRow) mapPart { return mapPart{plain(row.Name), row.AI, row.Total()} })
 }
 
 func filesPath(repo uuid.UUID, path string) string {

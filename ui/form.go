@@ -233,6 +233,11 @@ var notices = map[string]string{
 	"enabled":          "The policy is in force.",
 	"disabled":         "The policy is switched off.",
 	"removed":          "The policy is removed. Its versions stay readable from the decisions that they made.",
+	"prices-changed":   "The prices are changed; costs are computed anew.",
+	"people-joined":    "Done. Sums and filters follow within a minute.",
+	"redelivered":      "What the delivery asked for is done once more.",
+	"ignored-before":   "The delivery asked for nothing.",
+	"unknown-repo":     "No repository here has that name.",
 }
 
 // done leads back to a page behind a form that did something: what is shown

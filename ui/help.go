@@ -48,6 +48,8 @@ var definitions = []Definition{
 		"a lower bound."},
 	{"marked", "AI-marked without a note", "Commits whose trailers or identities name an agent and that no note speaks of: receipts that stayed on somebody's machine, most likely."},
 	{"live", "Live AI share", "AI lines among the lines at the tip of the default branch, each by the commit that git blame says it comes from."},
+	{"people", "People", "The addresses that rules and .mailmap files join are one person's: filters and sums take them for one. A commit counts for its author; " +
+		"commits of bots are counted apart."},
 	{"decisions", "Decisions", "A decision is what was said of one push. Its outcome is what the pusher was told; its state is where it stands now: final, pending " +
 		"(receipts may still come), held (its branch takes no more pushes of that pusher) or released."},
 	{"violations", "Violations", "A finding of a policy with the outcome warned or refused, at the push or in a late verdict. Waived ones stay on record."},

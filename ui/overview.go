@@ -24,12 +24,13 @@ type Overview struct {
 	Rows     string
 	Figures  []Figure
 	// LineFigures are whose the added lines are, Lines and Classes their bar.
-	LineFigures   []Figure
-	Lines         store.LineSums
-	Classes       Share
-	Charts        []Chart
-	Models, Repos []Ranked
-	Attention     Attention
+	LineFigures []Figure
+	Lines       store.LineSums
+	Classes     Share
+	Charts      []Chart
+	// Models, Repos and People are the costliest.
+	Models, Repos, People []Ranked
+	Attention             Attention
 	// Empty says that the organisation has no receipt at all.
 	Empty bool
 }
@@ -98,29 +99,27 @@ func (p *pages) sums(ctx context.Context, page *Overview) error {
 	if page.From, page.To, err = p.orgDays(ctx, &page.Base, page.Days); err != nil {
 		return err
 	}
-	org := page.Viewer.Org
+	org, period := page.Viewer.Org, store.AnalyticsFilter{From: page.From, To: page.To}
 	page.Rows = "/receipts?from=" + page.From.Format(time.DateOnly) + "&to=" + page.To.Format(time.DateOnly)
-	now, err := p.cfg.DB.Analytics(ctx, org, store.AnalyticsFilter{From: page.From, To: page.To}, topRanked)
+	now, err := p.cfg.DB.Figures(ctx, org, store.FiguresQuestion{AnalyticsFilter: period, Series: store.Daily, By: store.FiguresByUser, Top: topRanked})
 	if err != nil {
 		return err
 	}
-	before, err := p.cfg.DB.Analytics(ctx, org,
-		store.AnalyticsFilter{From: page.From.AddDate(0, 0, -page.Days), To: page.From.AddDate(0, 0, -1)}, 1)
+	top, err := p.cfg.DB.Analytics(ctx, org, period, topRanked)
 	if err != nil {
 		return err
 	}
-	covered, err := p.cfg.DB.Coverage(ctx, org, store.AnalyticsFilter{From: page.From, To: page.To}, 1)
+	before, err := p.cfg.DB.FigureTotals(ctx, org,
+		store.AnalyticsFilter{From: page.From.AddDate(0, 0, -page.Days), To: page.From.AddDate(0, 0, -1)})
 	if err != nil {
 		return err
 	}
 	page.fill(&now, &before)
-	page.Lines, page.Classes = covered.Total, lineShare(covered.Total.AI, covered.Total.Human, covered.Total.Unknown)
-	page.LineFigures = lineFigures(covered.Total, commitRows(page.From, page.To))
-	live, err := p.cfg.DB.LiveTotal(ctx, org, nil)
-	if err != nil {
-		return err
+	cost := now.Total.CostUSD
+	page.Models, page.Repos = ranked(top.Models, cost, page.Rows, "model"), ranked(top.Repos, cost, page.Rows, "repo")
+	for _, person := range now.Parts {
+		page.People = append(page.People, ranked([]store.KeySums{{Key: person.Key, Receipts: person.Receipts, CostUSD: person.CostUSD}}, cost, page.Rows, "user")...)
 	}
-	page.LineFigures = append(page.LineFigures, liveFigure(live, "/repositories"))
 	return nil
 }
 
@@ -158,27 +157,41 @@ func (p *pages) orgDays(ctx context.Context, base *Base, days int) (from, to tim
 }
 
 // fill lays the sums out.
-func (p *Overview) fill(now, before *store.Analytics) {
-	p.Empty = now.Total.Receipts == 0 && before.Total.Receipts == 0
+func (p *Overview) fill(now *store.FiguresAnswer, before *store.Figures) {
+	p.Empty = now.Total.Receipts == 0 && before.Receipts == 0
 	whole := func(n int64) store.Decimal { return store.Decimal(strconv.FormatInt(n, 10)) }
 	p.Figures = []Figure{
 		{Name: "Cost", Value: usd(now.Total.CostUSD), Rows: p.Rows + "&sort=-cost", Definition: "cost",
-			Change: change(now.Total.CostUSD, before.Total.CostUSD, p.Days)},
+			Change: change(now.Total.CostUSD, before.CostUSD, p.Days)},
 		{Name: "Prompts", Value: count(now.Total.Prompts), Rows: p.Rows, Definition: "prompts",
-			Change: change(whole(now.Total.Prompts), whole(before.Total.Prompts), p.Days)},
+			Change: change(whole(now.Total.Prompts), whole(before.Prompts), p.Days)},
 		{Name: "Receipts", Value: count(now.Total.Receipts), Rows: p.Rows, Definition: "receipts",
 			Beside: count(now.Total.ReceiptsCurrent) + " current"},
 		{Name: "Tokens in", Value: amount(now.Total.InputTokens), Definition: "tokens",
 			Beside: "cache read " + amount(now.Total.CacheReadTokens)},
 		{Name: "Tokens out", Value: amount(now.Total.OutputTokens), Definition: "tokens"},
 	}
-	var prompts []point
-	for _, d := range now.Days {
+	lines, was := now.Total.Lines, before.Lines
+	p.Lines, p.Classes = lines, lineShare(lines.AI, lines.Human, lines.Unknown)
+	p.LineFigures = lineFigures(lines, commitRows(p.From, p.To))
+	p.LineFigures[0].Change = points(lines.AI, lines.Added, was.AI, was.Added, p.Days)
+	p.LineFigures[1].Change = points(lines.Unknown, lines.Added, was.Unknown, was.Added, p.Days)
+	p.LineFigures[2].Change = points(lines.CommitsNoted, lines.Commits, was.CommitsNoted, was.Commits, p.Days)
+	p.LineFigures = append(p.LineFigures, liveFigure(now.Live, "/repositories"))
+	p.Charts = trends(p.From, p.To, now.Series)
+}
+
+// trends are the cost, the prompts and whose the added lines were, over the days.
+func trends(from, to time.Time, series []store.PeriodFigures) []Chart {
+	var cost, prompts []point
+	var lines []linePoint
+	for _, d := range series {
+		cost = append(cost, point{d.Day, d.CostUSD})
 		prompts = append(prompts, point{d.Day, store.Decimal(strconv.FormatInt(d.Prompts, 10))})
+		lines = append(lines, linePoint{d.Day, d.Lines.AI, d.Lines.Human, d.Lines.Unknown})
 	}
-	p.Charts = []Chart{costChart(p.From, p.To, now.Days), barChart("Prompts by day", "Prompts", "plain", p.From, p.To, prompts, count)}
-	p.Models = ranked(now.Models, now.Total.CostUSD, p.Rows, "model")
-	p.Repos = ranked(now.Repos, now.Total.CostUSD, p.Rows, "repo")
+	return []Chart{barChart("Cost by day", "Cost, US dollars", "cost", from, to, cost, usd), shareChart(from, to, lines),
+		barChart("Prompts by day", "Prompts", "plain", from, to, prompts, count)}
 }
 
 // costChart is the cost of each day.
@@ -237,6 +250,19 @@ func change(now, before store.Decimal, days int) string {
 		ratio = -ratio
 	}
 	return sign + strconv.FormatFloat(100*ratio, 'f', 0, 64) + " % on the " + strconv.Itoa(days) + " days before"
+}
+
+// points compares a share with that of the days before, in hundredths of the whole.
+func points(part, whole, partBefore, wholeBefore int64, days int) string {
+	if whole == 0 || wholeBefore == 0 {
+		return ""
+	}
+	d := 100*float64(part)/float64(whole) - 100*float64(partBefore)/float64(wholeBefore)
+	sign := "+"
+	if d < 0 {
+		sign, d = "−", -d
+	}
+	return sign + strconv.FormatFloat(d, 'f', 1, 64) + " points on the " + strconv.Itoa(days) + " days before"
 }
 
 func orZero(d store.Decimal) string {

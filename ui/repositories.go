@@ -18,12 +18,17 @@ type Repositories struct {
 	Rows        []RepoRow
 	All         int
 	Connections []ConnectionRow
+	// Days is the period of the sums.
+	Days int
 }
 
 // RepoRow is a repository with what it holds.
 type RepoRow struct {
 	store.Repo
 	store.RepoStatus
+	// Sums are of the last days, Live the AI share of what is alive.
+	Sums store.PartFigures
+	Live string
 }
 
 // ConnectionRow is a connection and how many repositories it brought.
@@ -40,7 +45,7 @@ func (p *pages) repositories(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := &Repositories{Base: base}
+	page := &Repositories{Base: base, Days: teamDays}
 	form := queryOf(r)
 	page.Query = form.text("q", 200)
 	page.Problems = form.faults
@@ -69,8 +74,20 @@ func (p *pages) readRepositories(ctx context.Context, page *Repositories) error 
 		}
 	}
 	statuses, err := p.cfg.DB.RepoStatuses(ctx, page.Viewer.Org, ids)
+	if err != nil {
+		return err
+	}
+	from, to, err := p.orgDays(ctx, &page.Base, page.Days)
+	if err != nil {
+		return err
+	}
+	all, err := p.cfg.DB.Figures(ctx, page.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: from, To: to},
+		By: store.FiguresByRepo, Top: page.All})
+	sums := partsByKey(all.Parts)
 	for i := range page.Rows {
-		page.Rows[i].RepoStatus = statuses[page.Rows[i].Repo.ID]
+		row := &page.Rows[i]
+		row.RepoStatus, row.Sums = statuses[row.Repo.ID], sums[row.Name]
+		row.Live = livePercent(row.Sums.Live)
 	}
 	return err
 }

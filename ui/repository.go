@@ -2,7 +2,9 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,16 +19,39 @@ import (
 type Repository struct {
 	Base
 	RepoRow
-	Rows      string
-	Figures   []Figure
-	Chart     Chart
-	Findings  []store.StoredFinding
-	Decisions []store.Decision
+	Rows    string
+	Figures []Figure
+	Charts  []Chart
+	// Folders are what the tip has at its root, the largest first, Map the same as
+	// a picture.
+	Folders []PathRow
+	Map     Map
+	// Connection is the one that the repository came with; nil for none.
+	Connection *store.Connection
+	Progress   Progress
+	Findings   []store.StoredFinding
+	Decisions  []store.Decision
 	// Lines are the added lines of the default branch, and Classes their bar.
 	Lines   store.RepoLineSums
 	Classes Share
 	// Grace and Excluded are as the form shows them.
 	Grace, Excluded string
+}
+
+// Progress is what of a repository is still being worked on.
+type Progress struct {
+	// Waiting counts commits to be classified, Done those that are.
+	Done, Waiting int
+	// Mapped of Files are the files of a live map that is being made.
+	Mapped, Files int
+}
+
+// Busy reports whether there is anything to wait for.
+func (p Progress) Busy() bool { return p.Waiting > 0 || p.Mapped < p.Files }
+
+// Follow reports whether the page asks again by itself.
+func (p *Repository) Follow() bool {
+	return p.RemovedAt == nil && (p.Progress.Busy() || syncMark(p.Repo).Kind == "wait")
 }
 
 // repoPeriod is the days that a repository's page looks back.
@@ -76,6 +101,9 @@ func (p *pages) readRepository(ctx context.Context, page *Repository) error {
 	if err := p.repoSums(ctx, page); err != nil {
 		return err
 	}
+	if err := p.readUpkeep(ctx, page); err != nil {
+		return err
+	}
 	if page.Findings, err = p.cfg.DB.Findings(ctx, org, id, "", nil, 25); err != nil {
 		return err
 	}
@@ -88,7 +116,8 @@ func (p *pages) repoSums(ctx context.Context, page *Repository) error {
 	if err != nil {
 		return err
 	}
-	sums, err := p.cfg.DB.Analytics(ctx, page.Viewer.Org, store.AnalyticsFilter{Repos: []uuid.UUID{page.Repo.ID}, From: from, To: to}, 1)
+	sums, err := p.cfg.DB.Figures(ctx, page.Viewer.Org, store.FiguresQuestion{Series: store.Daily,
+		AnalyticsFilter: store.AnalyticsFilter{Repos: []uuid.UUID{page.Repo.ID}, From: from, To: to}})
 	if err != nil {
 		return err
 	}
@@ -100,12 +129,41 @@ func (p *pages) repoSums(ctx context.Context, page *Repository) error {
 			Beside: count(page.ReceiptsCurrent) + " current"},
 	}
 	page.Figures = append(page.Figures, lineFigures(page.Lines.LineSums, "/commits?repo="+page.Repo.ID.String())...)
-	live, err := p.cfg.DB.LiveTotal(ctx, page.Viewer.Org, []uuid.UUID{page.Repo.ID})
-	if err != nil {
+	page.Figures = append(page.Figures, liveFigure(sums.Live, "/repositories/"+page.Repo.ID.String()+"/files"))
+	page.Charts = trends(from, to, sums.Series)[:2]
+	return nil
+}
+
+// maxFolders is how many folders and files of the root a repository's page lists.
+const maxFolders = 12
+
+// readUpkeep reads what the tip has, what is being worked on, and where the
+// repository came from.
+func (p *pages) readUpkeep(ctx context.Context, page *Repository) error {
+	org, id := page.Viewer.Org, page.Repo.ID
+	_, rows, err := p.cfg.DB.LiveFolder(ctx, org, id, "", nil, maxListed)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	page.Figures = append(page.Figures, liveFigure(live, "/repositories/"+page.Repo.ID.String()+"/files"))
-	page.Chart = costChart(from, to, sums.Days)
+	for _, row := range rows {
+		page.Folders = append(page.Folders, PathRow{row, string(row.Path), filesPath(id, string(row.Path)), lineShare(row.AI, row.Human, row.Unknown)})
+	}
+	slices.SortStableFunc(page.Folders, func(a, b PathRow) int { return int(b.Total() - a.Total()) })
+	page.Map = newMap(pathParts(page.Folders))
+	page.Folders = page.Folders[:min(len(page.Folders), maxFolders)]
+	if page.Progress.Done, page.Progress.Waiting, err = p.cfg.DB.LineProgress(ctx, org, id); err != nil {
+		return err
+	}
+	if page.Progress.Mapped, page.Progress.Files, err = p.cfg.DB.LiveProgress(ctx, org, id); err != nil {
+		return err
+	}
+	if page.ConnectionID != nil {
+		connection, err := p.cfg.DB.Connection(ctx, org, *page.ConnectionID)
+		if err != nil {
+			return err
+		}
+		page.Connection = &connection
+	}
 	return nil
 }
 

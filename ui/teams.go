@@ -3,7 +3,7 @@ package ui
 import (
 	"context"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/blameprompt/enterprise/policy/access"
@@ -14,14 +14,15 @@ import (
 type Teams struct {
 	Base
 	Rows []TeamRow
-	// Summed says how many teams have their sums; longer lists have not.
-	Days, Summed int
+	Days int
 }
 
-// TeamRow is a team and its sums.
+// TeamRow is a team and its figures.
 type TeamRow struct {
 	store.Team
-	Sums store.Sums
+	Sums store.PartFigures
+	// Live are the lines that are alive of its members' commits.
+	Live string
 }
 
 // Team is one team: who is in it, and what they cost.
@@ -32,17 +33,14 @@ type Team struct {
 	Roles     []access.Role
 	Rows      string
 	Figures   []Figure
-	Chart     Chart
+	Charts    []Chart
+	Budgets   []Budget
 	Repos     []Ranked
 	Models    []Ranked
 }
 
-// teamDays is the period of teams' sums, and maxSummed how many teams a list
-// sums up.
-const (
-	teamDays  = 30
-	maxSummed = 60
-)
+// teamDays is the period of teams' sums.
+const teamDays = 30
 
 func (p *pages) teams(w http.ResponseWriter, r *http.Request) error {
 	return p.showTeams(w, r, nil)
@@ -59,32 +57,38 @@ func (p *pages) showTeams(w http.ResponseWriter, r *http.Request, refused []Faul
 	if err != nil {
 		return err
 	}
+	from, to, err := p.orgDays(r.Context(), &base, teamDays)
+	if err != nil {
+		return err
+	}
+	all, err := p.cfg.DB.Figures(r.Context(), base.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: from, To: to},
+		By: store.FiguresByTeam, Top: len(teams)})
+	if err != nil {
+		return err
+	}
+	sums := partsByKey(all.Parts)
 	for _, team := range teams {
-		row := TeamRow{Team: team}
-		if page.Summed < maxSummed {
-			sums, err := p.teamSums(r.Context(), &base, team)
-			if err != nil {
-				return err
-			}
-			row.Sums = sums.Total
-			page.Summed++
-		}
-		page.Rows = append(page.Rows, row)
+		part := sums[team.Name]
+		page.Rows = append(page.Rows, TeamRow{Team: team, Sums: part, Live: livePercent(part.Live)})
 	}
 	return p.show(w, r, statusFor(refused), "teams", page)
 }
 
-// teamSums are what the members of a team left in the last days.
-func (p *pages) teamSums(ctx context.Context, base *Base, team store.Team) (store.Analytics, error) {
-	emails := []string{}
-	for _, member := range team.Members {
-		emails = append(emails, strings.ToLower(member.Email))
+// partsByKey are figures by what they are of.
+func partsByKey(parts []store.PartFigures) map[string]store.PartFigures {
+	out := make(map[string]store.PartFigures, len(parts))
+	for _, part := range parts {
+		out[part.Key] = part
 	}
-	from, to, err := p.orgDays(ctx, base, teamDays)
-	if err != nil {
-		return store.Analytics{}, err
+	return out
+}
+
+// livePercent is the AI share of live lines, where they are known.
+func livePercent(live *store.LiveCounts) string {
+	if live == nil {
+		return percent(0, 0)
 	}
-	return p.cfg.DB.Analytics(ctx, base.Viewer.Org, store.AnalyticsFilter{Emails: emails, From: from, To: to}, topRanked)
+	return percent(live.AI, live.AI+live.Human+live.Unknown)
 }
 
 func (p *pages) teamAt(r *http.Request) (store.Team, error) {
@@ -110,23 +114,50 @@ func (p *pages) showTeam(w http.ResponseWriter, r *http.Request, row store.Team,
 	}
 	base.Problems = refused
 	page := &Team{Base: base, TeamRow: TeamRow{Team: row}, Roles: access.Roles, MayManage: mayManage(r, row)}
-	sums, err := p.teamSums(r.Context(), &base, row)
-	if err != nil {
+	if err := p.readTeam(r.Context(), page); err != nil {
 		return err
 	}
-	from, to, err := p.orgDays(r.Context(), &base, teamDays)
-	if err != nil {
-		return err
-	}
-	page.Rows = address("/receipts", map[string][]string{"team": {row.Name}, "from": {from.Format(time.DateOnly)}})
-	page.Figures = []Figure{
-		{Name: "Cost, 30 days", Value: usd(sums.Total.CostUSD), Rows: page.Rows + "&sort=-cost", Definition: "cost"},
-		{Name: "Prompts, 30 days", Value: count(sums.Total.Prompts), Rows: page.Rows, Definition: "prompts"},
-		{Name: "Members", Value: count(len(row.Members))},
-	}
-	page.Chart = costChart(from, to, sums.Days)
-	page.Repos, page.Models = ranked(sums.Repos, sums.Total.CostUSD, page.Rows, "repo"), ranked(sums.Models, sums.Total.CostUSD, page.Rows, "model")
 	return p.show(w, r, statusFor(refused), "team", page)
+}
+
+// readTeam reads what the members left in the last days, and what policies allow
+// them.
+func (p *pages) readTeam(ctx context.Context, page *Team) error {
+	org := page.Viewer.Org
+	emails, err := p.cfg.DB.TeamEmails(ctx, org, page.Team.ID.String())
+	if err != nil {
+		return err
+	}
+	from, to, err := p.orgDays(ctx, &page.Base, teamDays)
+	if err != nil {
+		return err
+	}
+	filter := store.AnalyticsFilter{Emails: append([]string{}, emails...), From: from, To: to}
+	sums, err := p.cfg.DB.Figures(ctx, org, store.FiguresQuestion{AnalyticsFilter: filter, Series: store.Daily})
+	if err != nil {
+		return err
+	}
+	top, err := p.cfg.DB.Analytics(ctx, org, filter, topRanked)
+	if err != nil {
+		return err
+	}
+	page.fill(&sums, from, to)
+	cost := sums.Total.CostUSD
+	page.Repos, page.Models = ranked(top.Repos, cost, page.Rows, "repo"), ranked(top.Models, cost, page.Rows, "model")
+	page.Budgets, err = p.budgets(ctx, &page.Base, page.Team)
+	return err
+}
+
+func (p *Team) fill(sums *store.FiguresAnswer, from, to time.Time) {
+	p.Rows = address("/receipts", map[string][]string{"team": {p.Name}, "from": {from.Format(time.DateOnly)}})
+	p.Figures = []Figure{
+		{Name: "Cost, 30 days", Value: usd(sums.Total.CostUSD), Rows: p.Rows + "&sort=-cost", Definition: "cost"},
+		{Name: "Prompts, 30 days", Value: count(sums.Total.Prompts), Rows: p.Rows, Definition: "prompts"},
+		{Name: "Members", Value: count(len(p.Members)), Rows: "#members"},
+	}
+	lines := lineFigures(sums.Total.Lines, commitRows(from, to)+"&team="+url.QueryEscape(p.Name))
+	p.Figures = append(append(p.Figures, lines[:3]...), liveFigure(sums.Live, "/coverage#teams"))
+	p.Charts = trends(from, to, sums.Series)[:2]
 }
 
 func mayManage(r *http.Request, team store.Team) bool {

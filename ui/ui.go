@@ -49,6 +49,11 @@ type Fetches interface {
 	DemandFetch(ctx context.Context, tx *store.Tx, org, repo uuid.UUID, d queue.Demand) error
 }
 
+// Tasks has background work start soon. *queue.Queue is one.
+type Tasks interface {
+	Poke(ctx context.Context, tx *store.Tx, name string) error
+}
+
 // Connections connects organisations to forges. *connect.Connector is one.
 type Connections interface {
 	Connect(ctx context.Context, by access.Principal, in connect.Request) (row store.Connection, created bool, err error)
@@ -62,7 +67,9 @@ type Config struct {
 	// Enforcer judges pushes; nil means that nobody does.
 	Enforcer Enforcer
 	Fetches  Fetches
-	Remotes  connect.Remotes
+	// Tasks are told of what they have to do; nil leaves it to their regular runs.
+	Tasks   Tasks
+	Remotes connect.Remotes
 	// Connections connects to forges; nil means that none can be connected.
 	Connections Connections
 	// Reports is where reports are asked for.

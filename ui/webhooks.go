@@ -7,6 +7,7 @@ import (
 
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 )
 
 // Webhooks is the secrets that forges sign with, and what they delivered.
@@ -68,4 +69,27 @@ func (p *pages) endWebhookSecret(w http.ResponseWriter, r *http.Request) error {
 	return p.endByID(w, r, "/settings/webhooks", "secret-revoked", func(by access.Principal, id uuid.UUID) error {
 		return p.cfg.DB.RevokeWebhookSecret(r.Context(), by, id)
 	})
+}
+
+// redeliver does once more what a delivery asked for.
+func (p *pages) redeliver(w http.ResponseWriter, r *http.Request) error {
+	f, by := postOf(r), whoOf(r)
+	forge, id := f.wanted("forge", 50), f.wanted("delivery", 500)
+	if err := f.err(); err != nil {
+		return p.showWebhooks(w, r, &Webhooks{}, f.faults)
+	}
+	var row store.StoredDelivery
+	err := p.cfg.DB.InTx(r.Context(), func(tx *store.Tx) (err error) {
+		var repos []store.Repo
+		repos, row, err = tx.Redeliver(r.Context(), by, forge, id)
+		for i := 0; err == nil && i < len(repos); i++ {
+			err = p.cfg.Fetches.DemandFetch(r.Context(), tx, by.Org, repos[i].ID, queue.Asked)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return done(w, r, "/settings/webhooks", map[string]string{store.OutcomeFetch: "redelivered", store.OutcomeIgnored: "ignored-before",
+		store.OutcomeUnknownRepo: "unknown-repo"}[row.Outcome])
 }
