@@ -45,6 +45,48 @@ CREATE TYPE public.live_delta AS (
 	removed bigint
 );
 
+CREATE TYPE public.path_commit AS (
+	org_id uuid,
+	repo_id uuid,
+	commit text,
+	day date,
+	sign integer
+);
+
+CREATE TYPE public.path_delta AS (
+	org_id uuid,
+	repo_id uuid,
+	path bytea,
+	parent bytea,
+	day date,
+	added bigint,
+	ai bigint,
+	human bigint,
+	unknown bigint,
+	trailer bigint,
+	excluded bigint
+);
+
+CREATE TYPE public.prompt_delta AS (
+	org_id uuid,
+	repo_id uuid,
+	day date,
+	email text,
+	provider text,
+	model text,
+	facet text,
+	key text,
+	prompts bigint,
+	cost_usd numeric,
+	scored bigint,
+	score bigint,
+	excellent bigint,
+	good bigint,
+	fair bigint,
+	timed bigint,
+	seconds bigint
+);
+
 CREATE TYPE public.rollup_delta AS (
 	org_id uuid,
 	repo_id uuid,
@@ -136,11 +178,34 @@ CREATE FUNCTION public.commit_lines_delta(c public.commit_lines, sign integer) R
     LANGUAGE sql IMMUTABLE
     AS $$
     SELECT ROW(c.org_id, c.repo_id, c.day, c.author_email, c.agent, '', '', false, sign * c.added, sign * c.ai, sign * c.human,
-               sign * c.unknown, sign * c.trailer, sign * c.excluded, sign * c.deleted, sign * counts.one,
-               sign * counts.one * c.noted::integer, sign * counts.one * (c.agent <> '' AND NOT c.noted)::integer,
+               sign * c.unknown, sign * c.trailer, sign * c.excluded, sign * c.deleted,
+               -- Neither by a bot nor a merge without lines of its own.
+               sign * (NOT c.bot AND NOT (c.merge AND c.added + c.excluded = 0))::integer,
+               sign * (NOT c.bot AND NOT (c.merge AND c.added + c.excluded = 0) AND c.noted)::integer,
+               sign * (NOT c.bot AND NOT (c.merge AND c.added + c.excluded = 0) AND c.agent <> '' AND NOT c.noted)::integer,
                sign * c.bot::integer, sign * (NOT c.bot AND c.merge AND c.added + c.excluded = 0)::integer)::line_delta
-    FROM (SELECT (NOT c.bot AND NOT (c.merge AND c.added + c.excluded = 0))::integer) AS counts (one)
 $$;
+
+CREATE FUNCTION public.commit_lines_paths() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    counted path_commit[];
+BEGIN
+    -- A branch may only name the transition tables that its operation has.
+    IF TG_OP = 'INSERT' THEN
+        counted := ARRAY(SELECT ROW(org_id, repo_id, commit, day, 1)::path_commit FROM new_rows WHERE on_default);
+    ELSIF TG_OP = 'DELETE' THEN
+        counted := ARRAY(SELECT ROW(org_id, repo_id, commit, day, -1)::path_commit FROM old_rows WHERE on_default);
+    ELSE
+        counted := ARRAY(SELECT ROW(org_id, repo_id, commit, day, sum(sign))::path_commit
+            FROM (SELECT org_id, repo_id, commit, day, 1 AS sign FROM new_rows WHERE on_default
+                  UNION ALL SELECT org_id, repo_id, commit, day, -1 FROM old_rows WHERE on_default) c
+            GROUP BY org_id, repo_id, commit, day HAVING sum(sign) <> 0);
+    END IF;
+    PERFORM path_rollups_apply(counted);
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.commit_lines_rollup() RETURNS trigger
     LANGUAGE plpgsql
@@ -233,6 +298,11 @@ BEGIN
     IF cardinality(deltas) = 0 THEN
         RETURN;
     END IF;
+    deltas := ARRAY(
+        SELECT ROW(d.org_id, d.repo_id, d.day, d.author, d.agent, d.provider, d.model, d.owner, sum(d.added), sum(d.ai), sum(d.human),
+                   sum(d.unknown), sum(d.trailer), sum(d.excluded), sum(d.deleted), sum(d.commits), sum(d.commits_noted),
+                   sum(d.commits_marked), sum(d.bot_commits), sum(d.merge_commits))::line_delta
+        FROM unnest(deltas) d GROUP BY d.org_id, d.repo_id, d.day, d.author, d.agent, d.provider, d.model, d.owner);
     INSERT INTO line_rollups AS r SELECT * FROM line_sums(deltas, 'day')
     -- One order for all writers, so that two of them cannot wait for each other.
     ORDER BY 1, 2, 3, 4, 5, 6
@@ -334,8 +404,12 @@ BEGIN
     SET live = s.live + excluded.live, removed14 = s.removed14 + excluded.removed14, removed30 = s.removed30 + excluded.removed30,
         removed90 = s.removed90 + excluded.removed90, removed = s.removed + excluded.removed;
 
-    DELETE FROM live_receipts r USING (SELECT DISTINCT org_id, receipt_id, repo_id FROM unnest(deltas) WHERE receipt_id <> '') d
-    WHERE r.org_id = d.org_id AND r.receipt_id = d.receipt_id AND r.repo_id = d.repo_id AND r.lines = 0 AND r.removed = 0;
+    -- Rows without lines are of no use, whosever they are; of the keys alone the
+    -- index is certain to be used.
+    DELETE FROM live_receipts r
+    WHERE r.org_id = ANY(ARRAY(SELECT DISTINCT org_id FROM unnest(deltas)))
+      AND r.receipt_id = ANY(ARRAY(SELECT DISTINCT receipt_id FROM unnest(deltas) WHERE receipt_id <> ''))
+      AND r.repo_id = ANY(ARRAY(SELECT DISTINCT repo_id FROM unnest(deltas))) AND r.lines = 0 AND r.removed = 0;
 END $$;
 
 CREATE FUNCTION public.live_dimensions(repo uuid, class text, author_email text, day date, model text, provider text) RETURNS TABLE(dimension text, repo_id uuid, key text)
@@ -446,11 +520,119 @@ BEGIN
     END IF;
 END $$;
 
+CREATE FUNCTION public.path_rollups_apply(counted public.path_commit[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    deltas path_delta[];
+BEGIN
+    IF cardinality(counted) = 0 THEN
+        RETURN;
+    END IF;
+    deltas := ARRAY(
+        SELECT ROW(f.org_id, f.repo_id, d.folder, d.parent, f.day, sum(f.added), sum(f.ai), sum(f.human), sum(f.unknown), sum(f.trailer),
+                   sum(f.excluded))::path_delta
+        FROM (SELECT c.org_id, c.repo_id, c.day, regexp_replace(encode(a.path, 'escape'), '[^/]*$', '') AS folder,
+                     sum(c.sign * a.added) FILTER (WHERE a.excluded = '') AS added, sum(c.sign * a.ai) AS ai, sum(c.sign * a.human) AS human,
+                     sum(c.sign * a.unknown) AS unknown, sum(c.sign * a.trailer) AS trailer,
+                     sum(c.sign * a.added) FILTER (WHERE a.excluded <> '') AS excluded
+              FROM unnest(counted) c JOIN added_files a ON a.org_id = c.org_id AND a.repo_id = c.repo_id AND a.commit = c.commit
+              GROUP BY 1, 2, 3, 4) f,
+             live_folders(decode(f.folder, 'escape')) d
+        GROUP BY f.org_id, f.repo_id, d.folder, d.parent, f.day);
+    INSERT INTO path_rollups AS r (org_id, repo_id, path, parent, day, added, ai, human, unknown, trailer, excluded)
+    SELECT org_id, repo_id, path, parent, day, coalesce(added, 0), ai, human, unknown, trailer, coalesce(excluded, 0) FROM unnest(deltas)
+    -- One order for all writers, so that two of them cannot wait for each other.
+    ORDER BY 1, 2, 3, 5
+    ON CONFLICT (org_id, repo_id, path, day) DO UPDATE
+    SET added = r.added + excluded.added, ai = r.ai + excluded.ai, human = r.human + excluded.human, unknown = r.unknown + excluded.unknown,
+        trailer = r.trailer + excluded.trailer, excluded = r.excluded + excluded.excluded;
+    INSERT INTO path_rollup_months AS r (org_id, repo_id, path, parent, day, added, ai, human, unknown, trailer, excluded)
+    SELECT org_id, repo_id, path, parent, date_trunc('month', day::timestamp)::date, coalesce(sum(added), 0), sum(ai), sum(human),
+           sum(unknown), sum(trailer), coalesce(sum(excluded), 0)
+    FROM unnest(deltas) GROUP BY 1, 2, 3, 4, 5
+    ORDER BY 1, 2, 3, 5
+    ON CONFLICT (org_id, repo_id, path, day) DO UPDATE
+    SET added = r.added + excluded.added, ai = r.ai + excluded.ai, human = r.human + excluded.human, unknown = r.unknown + excluded.unknown,
+        trailer = r.trailer + excluded.trailer, excluded = r.excluded + excluded.excluded;
+END $_$;
+
 CREATE FUNCTION public.person_of(org uuid, address text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     SELECT coalesce((SELECT i.person FROM identities i WHERE i.org_id = org AND i.email = lower(address)), lower(address))
 $$;
+
+CREATE TABLE public.prompts (
+    org_id uuid NOT NULL,
+    prompt_id uuid NOT NULL,
+    provider text NOT NULL,
+    session_id text NOT NULL,
+    prompt_number bigint,
+    receipts integer NOT NULL,
+    receipt_id text NOT NULL,
+    repo_id uuid NOT NULL,
+    model text NOT NULL,
+    user_email text NOT NULL,
+    source text NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    day date NOT NULL,
+    current boolean NOT NULL,
+    cost_usd numeric,
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_creation_tokens bigint,
+    score smallint,
+    category text DEFAULT ''::text NOT NULL,
+    seconds bigint
+);
+
+CREATE FUNCTION public.prompt_deltas(rows public.prompts[], sign integer) RETURNS SETOF public.prompt_delta
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT org_id, repo_id, day, email, coalesce(provider, ''), coalesce(model, ''),
+           CASE 0 WHEN grouping(hour) THEN 'hour' WHEN grouping(category) THEN 'category' ELSE '' END, coalesce(hour, category, ''),
+           sign * count(*), sign * coalesce(sum(cost_usd), 0), sign * count(score), sign * coalesce(sum(score), 0),
+           sign * count(*) FILTER (WHERE score >= 90), sign * count(*) FILTER (WHERE score >= 70 AND score < 90),
+           sign * count(*) FILTER (WHERE score >= 50 AND score < 70), sign * count(seconds), (sign * coalesce(sum(seconds), 0))::bigint
+    FROM (SELECT x.*, lower(x.user_email) AS email, to_char(x.timestamp AT TIME ZONE o.time_zone, 'HH24') AS hour
+          FROM unnest(rows) x JOIN orgs o ON o.id = x.org_id) p
+    GROUP BY GROUPING SETS ((org_id, repo_id, day, email, provider, model), (org_id, repo_id, day, email, hour),
+                            (org_id, repo_id, day, email, category))
+    HAVING grouping(category) = 1 OR category <> ''
+$$;
+
+CREATE FUNCTION public.prompt_dimensions(d public.prompt_delta) RETURNS TABLE(dimension text, repo_id uuid, key text, key2 text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT e.dimension, r.repo_id, e.key, e.key2
+    FROM (VALUES ('all', '', '', d.facet = ''), ('model', d.model, '', d.facet = ''), ('provider', d.provider, '', d.facet = ''),
+                 ('user', d.email, '', d.facet = ''), ('user_model', d.email, d.model, d.facet = ''),
+                 (d.facet, d.key, '', d.facet <> ''), ('user_' || d.facet, d.email, d.key, d.facet <> ''))
+             AS e (dimension, key, key2, wanted),
+         (VALUES (d.repo_id), ('00000000-0000-0000-0000-000000000000'::uuid)) AS r (repo_id)
+    WHERE e.wanted
+$$;
+
+CREATE FUNCTION public.prompt_rollups_apply(deltas public.prompt_delta[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO prompt_rollups AS r SELECT * FROM prompt_sums(deltas, 'day')
+    -- One order for all writers, so that two of them cannot wait for each other.
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+    SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,
+        score = r.score + excluded.score, excellent = r.excellent + excluded.excellent, good = r.good + excluded.good,
+        fair = r.fair + excluded.fair, timed = r.timed + excluded.timed, seconds = r.seconds + excluded.seconds;
+    INSERT INTO prompt_rollup_months AS r SELECT * FROM prompt_sums(deltas, 'month')
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+    SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,
+        score = r.score + excluded.score, excellent = r.excellent + excluded.excellent, good = r.good + excluded.good,
+        fair = r.fair + excluded.fair, timed = r.timed + excluded.timed, seconds = r.seconds + excluded.seconds;
+END $$;
 
 CREATE FUNCTION public.prompt_sessions_sum(touched public.session_key[]) RETURNS void
     LANGUAGE sql
@@ -476,6 +658,56 @@ CREATE FUNCTION public.prompt_sessions_sum(touched public.session_key[]) RETURNS
     WHERE s.org_id = t.org_id AND s.id = session_id_of(t.provider, t.session_id)
       AND NOT EXISTS (SELECT FROM prompts p WHERE p.org_id = t.org_id AND p.provider = t.provider AND p.session_id = t.session_id);
 $$;
+
+CREATE TABLE public.prompt_rollups (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    key2 text NOT NULL,
+    day date NOT NULL,
+    prompts bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric DEFAULT 0 NOT NULL,
+    scored bigint DEFAULT 0 NOT NULL,
+    score bigint DEFAULT 0 NOT NULL,
+    excellent bigint DEFAULT 0 NOT NULL,
+    good bigint DEFAULT 0 NOT NULL,
+    fair bigint DEFAULT 0 NOT NULL,
+    timed bigint DEFAULT 0 NOT NULL,
+    seconds bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT prompt_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'user_model'::text, 'category'::text, 'user_category'::text, 'hour'::text, 'user_hour'::text])))
+);
+
+CREATE FUNCTION public.prompt_sums(deltas public.prompt_delta[], grain text) RETURNS SETOF public.prompt_rollups
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT s.* FROM (
+        SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, date_trunc(grain, d.day::timestamp)::date, sum(d.prompts)::bigint AS prompts,
+               sum(d.cost_usd) AS cost_usd, sum(d.scored)::bigint AS scored, sum(d.score)::bigint AS score, sum(d.excellent)::bigint AS excellent,
+               sum(d.good)::bigint AS good, sum(d.fair)::bigint AS fair, sum(d.timed)::bigint AS timed, sum(d.seconds)::bigint AS seconds
+        FROM unnest(deltas) d, prompt_dimensions(d) e
+        GROUP BY 1, 2, 3, 4, 5, 6) s
+    WHERE (prompts, cost_usd, scored, score, excellent, good, fair, timed, seconds) <> (0, 0, 0, 0, 0, 0, 0, 0, 0)
+$$;
+
+CREATE FUNCTION public.prompts_facets() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    deltas prompt_delta[] := '{}';
+BEGIN
+    -- A branch may only name the transition tables that its operation has.
+    IF TG_OP <> 'DELETE' THEN
+        deltas := ARRAY(SELECT d FROM prompt_deltas(ARRAY(SELECT n::prompts FROM new_rows n), 1) d);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        deltas := deltas || ARRAY(SELECT d FROM prompt_deltas(ARRAY(SELECT o::prompts FROM old_rows o), -1) d);
+    END IF;
+    IF cardinality(deltas) > 0 THEN
+        PERFORM prompt_rollups_apply(deltas);
+    END IF;
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.prompts_pushed() RETURNS trigger
     LANGUAGE plpgsql
@@ -553,6 +785,13 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.receipt_category(detail jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+    SELECT CASE WHEN detail -> 'prompt_quality' ->> 'category' ~ '^[a-z][a-z_]{0,39}$'
+           THEN detail -> 'prompt_quality' ->> 'category' ELSE '' END
+$_$;
 
 CREATE FUNCTION public.receipt_commits_demand_lines() RETURNS trigger
     LANGUAGE plpgsql
@@ -714,6 +953,21 @@ BEGIN
     SET timestamp = excluded.timestamp, cost_usd = excluded.cost_usd, terms = excluded.terms
     WHERE (p.timestamp, p.cost_usd, p.terms) IS DISTINCT FROM (excluded.timestamp, excluded.cost_usd, excluded.terms);
 END $$;
+
+CREATE FUNCTION public.receipt_score(detail jsonb) RETURNS smallint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN jsonb_typeof(detail -> 'prompt_quality' -> 'score') = 'number'
+                 AND coalesce(detail -> 'prompt_quality' ->> 'rating', '') NOT IN ('Continuation', 'No prompt')
+                 AND (detail -> 'prompt_quality' ->> 'score')::numeric BETWEEN 0 AND 100
+           THEN (detail -> 'prompt_quality' ->> 'score')::numeric::smallint END
+$$;
+
+CREATE FUNCTION public.receipt_seconds(duration bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN duration BETWEEN 0 AND 86400 THEN duration END
+$$;
 
 CREATE FUNCTION public.receipt_term(org uuid, kind text, value text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1062,6 +1316,13 @@ CREATE TABLE public.bots_due (
     org_id uuid NOT NULL
 );
 
+CREATE TABLE public.branch_commits (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    commit text NOT NULL
+);
+
 CREATE TABLE public.branch_refs (
     org_id uuid NOT NULL,
     repo_id uuid NOT NULL,
@@ -1258,13 +1519,26 @@ CREATE TABLE public.identity_rules (
     CONSTRAINT identity_rules_person_check CHECK (((person = lower(person)) AND (person <> ''::text)))
 );
 
+CREATE TABLE public.line_branches (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    ref text NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    tip text DEFAULT ''::text NOT NULL,
+    base text DEFAULT ''::text NOT NULL,
+    cut boolean DEFAULT false NOT NULL,
+    planned_at timestamp with time zone
+);
+
 CREATE TABLE public.line_demands (
     org_id uuid NOT NULL,
     repo_id uuid NOT NULL,
     seq bigint NOT NULL,
     commit text DEFAULT ''::text NOT NULL,
     receipt_id text DEFAULT ''::text NOT NULL,
-    planned boolean DEFAULT false NOT NULL
+    planned boolean DEFAULT false NOT NULL,
+    off_default boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE public.line_demands ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -1556,6 +1830,34 @@ CREATE TABLE public.passwords (
     changed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.path_rollup_months (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    path bytea NOT NULL,
+    parent bytea,
+    day date NOT NULL,
+    added bigint NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    unknown bigint NOT NULL,
+    trailer bigint NOT NULL,
+    excluded bigint NOT NULL
+);
+
+CREATE TABLE public.path_rollups (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    path bytea NOT NULL,
+    parent bytea,
+    day date NOT NULL,
+    added bigint NOT NULL,
+    ai bigint NOT NULL,
+    human bigint NOT NULL,
+    unknown bigint NOT NULL,
+    trailer bigint NOT NULL,
+    excluded bigint NOT NULL
+);
+
 CREATE TABLE public.policies (
     id uuid NOT NULL,
     org_id uuid NOT NULL,
@@ -1672,6 +1974,25 @@ CREATE TABLE public.prompt_reads (
     receipts bigint NOT NULL
 );
 
+CREATE TABLE public.prompt_rollup_months (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    key2 text NOT NULL,
+    day date NOT NULL,
+    prompts bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric DEFAULT 0 NOT NULL,
+    scored bigint DEFAULT 0 NOT NULL,
+    score bigint DEFAULT 0 NOT NULL,
+    excellent bigint DEFAULT 0 NOT NULL,
+    good bigint DEFAULT 0 NOT NULL,
+    fair bigint DEFAULT 0 NOT NULL,
+    timed bigint DEFAULT 0 NOT NULL,
+    seconds bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT prompt_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'user_model'::text, 'category'::text, 'user_category'::text, 'hour'::text, 'user_hour'::text])))
+);
+
 CREATE TABLE public.prompt_sessions (
     org_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1690,28 +2011,6 @@ CREATE TABLE public.prompt_sessions (
     output_tokens numeric,
     cache_read_tokens numeric,
     cache_creation_tokens numeric
-);
-
-CREATE TABLE public.prompts (
-    org_id uuid NOT NULL,
-    prompt_id uuid NOT NULL,
-    provider text NOT NULL,
-    session_id text NOT NULL,
-    prompt_number bigint,
-    receipts integer NOT NULL,
-    receipt_id text NOT NULL,
-    repo_id uuid NOT NULL,
-    model text NOT NULL,
-    user_email text NOT NULL,
-    source text NOT NULL,
-    "timestamp" timestamp with time zone NOT NULL,
-    day date NOT NULL,
-    current boolean NOT NULL,
-    cost_usd numeric,
-    input_tokens bigint,
-    output_tokens bigint,
-    cache_read_tokens bigint,
-    cache_creation_tokens bigint
 );
 
 CREATE TABLE public.pushed_commits (
@@ -2188,6 +2487,9 @@ ALTER TABLE ONLY public.bot_rules
 ALTER TABLE ONLY public.bots_due
     ADD CONSTRAINT bots_due_pkey PRIMARY KEY (org_id);
 
+ALTER TABLE ONLY public.branch_commits
+    ADD CONSTRAINT branch_commits_pkey PRIMARY KEY (org_id, repo_id, ref, commit);
+
 ALTER TABLE ONLY public.branch_refs
     ADD CONSTRAINT branch_refs_pkey PRIMARY KEY (org_id, repo_id, ref);
 
@@ -2238,6 +2540,9 @@ ALTER TABLE ONLY public.identities
 
 ALTER TABLE ONLY public.identity_rules
     ADD CONSTRAINT identity_rules_pkey PRIMARY KEY (org_id, email);
+
+ALTER TABLE ONLY public.line_branches
+    ADD CONSTRAINT line_branches_pkey PRIMARY KEY (org_id, repo_id, ref);
 
 ALTER TABLE ONLY public.line_demands
     ADD CONSTRAINT line_demands_pkey PRIMARY KEY (org_id, repo_id, seq);
@@ -2311,6 +2616,12 @@ ALTER TABLE ONLY public.orgs
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY public.path_rollup_months
+    ADD CONSTRAINT path_rollup_months_pkey PRIMARY KEY (org_id, repo_id, path, day);
+
+ALTER TABLE ONLY public.path_rollups
+    ADD CONSTRAINT path_rollups_pkey PRIMARY KEY (org_id, repo_id, path, day);
+
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
 
@@ -2337,6 +2648,12 @@ ALTER TABLE ONLY public.prices
 
 ALTER TABLE ONLY public.prompt_reads
     ADD CONSTRAINT prompt_reads_pkey PRIMARY KEY (org_id, principal, hour);
+
+ALTER TABLE ONLY public.prompt_rollup_months
+    ADD CONSTRAINT prompt_rollup_months_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
+
+ALTER TABLE ONLY public.prompt_rollups
+    ADD CONSTRAINT prompt_rollups_pkey PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
 
 ALTER TABLE ONLY public.prompt_sessions
     ADD CONSTRAINT prompt_sessions_pkey PRIMARY KEY (org_id, id);
@@ -2464,6 +2781,8 @@ CREATE INDEX audit_log_target ON public.audit_log USING btree (org_id, target, s
 
 CREATE INDEX audit_log_time ON public.audit_log USING btree (org_id, at DESC);
 
+CREATE INDEX branch_commits_commit ON public.branch_commits USING btree (org_id, repo_id, commit);
+
 CREATE INDEX commit_lines_author ON public.commit_lines USING btree (org_id, author_email, committed_at DESC, repo_id, commit) WHERE on_default;
 
 CREATE INDEX commit_lines_marked ON public.commit_lines USING btree (org_id, committed_at DESC, repo_id, commit) WHERE (on_default AND (agent <> ''::text) AND (NOT noted) AND (NOT bot));
@@ -2548,7 +2867,13 @@ CREATE UNIQUE INDEX note_versions_seq ON public.note_versions USING btree (org_i
 
 CREATE INDEX open_pushes_place ON public.open_pushes USING btree (place, session);
 
+CREATE INDEX path_rollup_months_parent ON public.path_rollup_months USING btree (org_id, repo_id, md5(parent), day);
+
+CREATE INDEX path_rollups_parent ON public.path_rollups USING btree (org_id, repo_id, md5(parent), day);
+
 CREATE UNIQUE INDEX policies_name ON public.policies USING btree (org_id, name) WHERE (removed_at IS NULL);
+
+CREATE INDEX prompt_rollups_day ON public.prompt_rollups USING btree (org_id, dimension, day);
 
 CREATE INDEX prompt_sessions_time ON public.prompt_sessions USING btree (org_id, last_at DESC, id DESC);
 
@@ -2658,6 +2983,12 @@ CREATE TRIGGER audit_log_enlist AFTER INSERT ON public.audit_log REFERENCING NEW
 
 CREATE TRIGGER audit_log_guard BEFORE UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.audit_log_guard();
 
+CREATE TRIGGER commit_lines_paths_delete AFTER DELETE ON public.commit_lines REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_paths();
+
+CREATE TRIGGER commit_lines_paths_insert AFTER INSERT ON public.commit_lines REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_paths();
+
+CREATE TRIGGER commit_lines_paths_update AFTER UPDATE ON public.commit_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_paths();
+
 CREATE TRIGGER commit_lines_rollup_delete AFTER DELETE ON public.commit_lines REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_rollup();
 
 CREATE TRIGGER commit_lines_rollup_insert AFTER INSERT ON public.commit_lines REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.commit_lines_rollup();
@@ -2691,6 +3022,12 @@ CREATE TRIGGER live_receipts_follow_update AFTER UPDATE ON public.receipts REFER
 CREATE TRIGGER live_runs_sum_delete AFTER DELETE ON public.live_runs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_runs_sum();
 
 CREATE TRIGGER live_runs_sum_insert AFTER INSERT ON public.live_runs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.live_runs_sum();
+
+CREATE TRIGGER prompts_facets_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_facets();
+
+CREATE TRIGGER prompts_facets_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_facets();
+
+CREATE TRIGGER prompts_facets_update AFTER UPDATE ON public.prompts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_facets();
 
 CREATE TRIGGER prompts_pushed_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.prompts_pushed();
 

@@ -17,7 +17,18 @@ import (
 // are those that have some.
 type Figures struct {
 	Sums
-	Lines LineSums
+	Lines  LineSums
+	Facets PromptFacets
+}
+
+// PromptFacets are what tools say of prompts beside their cost: of how many, and
+// what it comes to.
+type PromptFacets struct {
+	// Scored prompts have a score from 0 to 100, of which Score is the sum. Excellent
+	// are those from 90, Good from 70 and Fair from 50 on.
+	Scored, Score, Excellent, Good, Fair int64
+	// Timed prompts say how long they took: Seconds in all.
+	Timed, Seconds int64
 }
 
 // PeriodFigures are the figures of a day, week or month, by its first day as
@@ -52,6 +63,10 @@ type FigureDimension string
 // The dimensions. People are all addresses of one; a member of two teams counts
 // in both.
 const (
+	FiguresByCategory FigureDimension = "category"
+	FiguresByHour     FigureDimension = "hour"
+	FiguresByPath     FigureDimension = "path"
+
 	FiguresByRepo     FigureDimension = "repo"
 	FiguresByTeam     FigureDimension = "team"
 	FiguresByUser     FigureDimension = "user"
@@ -69,6 +84,9 @@ type FiguresQuestion struct {
 	// the parts, the costliest first.
 	By  FigureDimension
 	Top int
+	// Folder is which one's parts are asked for by path, of the one repository that
+	// is named; it is empty or ends in a slash.
+	Folder string
 }
 
 // FiguresAnswer is what a question comes to.
@@ -76,6 +94,9 @@ type FiguresAnswer struct {
 	Total  Figures
 	Series []PeriodFigures
 	Parts  []PartFigures
+	// Kinds are the parts by category or hour, Folders those by path.
+	Kinds   []PromptKind
+	Folders []FolderFigures
 	// Live are the lines that are alive now and LiveCost is what all prompts have
 	// cost, both of the same repositories and people, whatever the period.
 	Live     LiveCounts
@@ -111,7 +132,7 @@ func (ask FiguresQuestion) answer(ctx context.Context, q querier, org uuid.UUID)
 	if out.Series, err = ask.series(ctx, q, org); err != nil {
 		return out, err
 	}
-	if out.Parts, err = ask.parted(ctx, q, org); err != nil {
+	if err = ask.divide(ctx, q, org, &out); err != nil {
 		return out, err
 	}
 	c := ask.liveFrom(org, "all")
@@ -166,6 +187,12 @@ func (f AnalyticsFilter) total(ctx context.Context, q querier, org uuid.UUID) (o
 	}
 	c = f.from(org, "all", "user", false)
 	out.Lines, err = collectOne[LineSums](ctx, q, "summing up lines", `SELECT `+lineSums+` FROM `+f.sumsOf("line_", c)+` s`,
+		append([]any{planned}, c.args...)...)
+	if err != nil {
+		return out, err
+	}
+	c = f.from(org, "all", "user", false)
+	out.Facets, err = collectOne[PromptFacets](ctx, q, "summing up scores", `SELECT `+facetSums+` FROM `+f.sumsOf("prompt_", c)+` s`,
 		append([]any{planned}, c.args...)...)
 	return out, err
 }
@@ -227,6 +254,17 @@ func (ask FiguresQuestion) series(ctx context.Context, q querier, org uuid.UUID)
 	for _, l := range lines {
 		at(l.Day).Lines = l.LineSums
 	}
+	if err != nil {
+		return nil, err
+	}
+	c = from()
+	facets, err := collect[struct {
+		Day time.Time
+		PromptFacets
+	}](ctx, q, "summing up a series of scores", query("prompt_", facetSums, c)+anyFacets, append([]any{planned}, c.args...)...)
+	for _, f := range facets {
+		at(f.Day).Facets = f.PromptFacets
+	}
 	out := make([]PeriodFigures, 0, len(byDay))
 	for _, day := range slices.SortedFunc(maps.Keys(byDay), time.Time.Compare) {
 		out = append(out, *byDay[day])
@@ -234,11 +272,22 @@ func (ask FiguresQuestion) series(ctx context.Context, q querier, org uuid.UUID)
 	return out, err
 }
 
+// divide reads the parts of whatever kind they are.
+func (ask FiguresQuestion) divide(ctx context.Context, q querier, org uuid.UUID, out *FiguresAnswer) (err error) {
+	switch ask.By {
+	case "":
+	case FiguresByCategory, FiguresByHour:
+		out.Kinds, err = ask.kinds(ctx, q, org)
+	case FiguresByPath:
+		out.Folders, err = ask.folders(ctx, q, org)
+	default:
+		out.Parts, err = ask.parted(ctx, q, org)
+	}
+	return err
+}
+
 // parted are the parts, the costliest first, then those with most AI lines.
 func (ask FiguresQuestion) parted(ctx context.Context, q querier, org uuid.UUID) ([]PartFigures, error) {
-	if ask.By == "" {
-		return nil, nil
-	}
 	byKey := map[string]*PartFigures{}
 	at := func(key string) *PartFigures {
 		if byKey[key] == nil {
@@ -269,6 +318,18 @@ func (ask FiguresQuestion) parted(ctx context.Context, q querier, org uuid.UUID)
 	}
 	for _, l := range lines {
 		at(l.Key).Lines = l.LineSums
+	}
+	c = ask.partFrom(org)
+	facets, err := collect[struct {
+		Key string
+		PromptFacets
+	}](ctx, q, "summing up scores by "+string(ask.By), ask.groups(ask.sumsOf("prompt_", c), facetSums)+anyFacets,
+		append([]any{planned}, c.args...)...)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range facets {
+		at(f.Key).Facets = f.PromptFacets
 	}
 	if err := ask.liveParts(ctx, q, org, at); err != nil {
 		return nil, err

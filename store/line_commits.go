@@ -29,6 +29,11 @@ type CommitFilter struct {
 	Kind     CommitKind
 	// Class selects commits with lines of it: a column of LineSums.
 	Class string
+	// Folder selects commits with lines in files below it; it ends in a slash.
+	Folder string
+	// Ref selects, of the one repository that is named, the commits of a branch that
+	// was asked for and that the default branch does not reach.
+	Ref   string
 	Noted *bool
 	// Marked selects commits that name an agent and that no note speaks of; Agent
 	// those that name this one.
@@ -76,7 +81,13 @@ const joinLineCommit = ` JOIN repos r ON r.org_id = c.org_id AND r.id = c.repo_i
 // the position (nil: from the start).
 func (db *DB) LineCommits(ctx context.Context, org uuid.UUID, f CommitFilter, after *CommitPosition, limit int) ([]LineCommit, error) {
 	c := &conditions{}
-	c.add("c.org_id = ? AND c.on_default", org)
+	c.add("c.org_id = ?", org)
+	if f.Ref == "" {
+		c.add("c.on_default")
+	} else {
+		c.add("(c.repo_id, c.commit) IN (SELECT b.repo_id, b.commit FROM branch_commits b WHERE b.org_id = ? AND b.repo_id = ? AND b.ref = ?)",
+			org, f.Repos[0], f.Ref)
+	}
 	f.add(c)
 	if after != nil {
 		c.add("c.committed_at <= ? AND (c.committed_at < ? OR (c.repo_id, c.commit) > (?, ?))", after.At, after.At, after.RepoID, after.Commit)
@@ -111,6 +122,12 @@ func (f CommitFilter) add(c *conditions) {
 	}
 	if slices.Contains(CommitClasses, f.Class) {
 		c.add("c." + f.Class + " > 0")
+	}
+	if f.Folder != "" {
+		// What follows a slash in the alphabet ends the paths that begin with it.
+		past := append([]byte(f.Folder[:len(f.Folder)-1]), '/'+1)
+		c.add("EXISTS (SELECT FROM added_files a WHERE a.org_id = c.org_id AND a.repo_id = c.repo_id AND a.commit = c.commit AND a.path >= ? AND a.path < ?)",
+			[]byte(f.Folder), past)
 	}
 	if f.Noted != nil {
 		c.add("c.noted = ?", *f.Noted)

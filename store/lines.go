@@ -17,8 +17,9 @@ type LineState struct {
 	Globs    []string
 	// Planned is what was planned last; its zero value is nothing yet.
 	Planned LineTip
-	// Open is whether demands wait.
-	Open bool
+	// Open is whether demands wait, Branches whether branches that were asked for
+	// moved.
+	Open, Branches bool
 }
 
 // LineTip is what the stored classes of a repository are of.
@@ -37,7 +38,7 @@ func (s *LineState) Behind() bool {
 // Done reports whether every commit of the default branch is classified, also
 // when there is none.
 func (s *LineState) Done() bool {
-	return s.Tip == "" && s.Planned.Tip == "" || !s.Open && !s.Behind()
+	return s.Tip == "" && s.Planned.Tip == "" || !s.Open && !s.Branches && !s.Behind()
 }
 
 func equalTexts(a, b []string) bool {
@@ -56,7 +57,8 @@ const lineStates = `
 	SELECT r.org_id, r.id AS repo_id, r.name, r.default_branch AS ref, coalesce(b.tip, '') AS tip, r.excluded_paths AS globs,
 	       coalesce(t.ref, '') AS planned_ref, coalesce(t.tip, '') AS planned_tip, coalesce(t.globs, '{}') AS planned_globs,
 	       coalesce(t.rules, '') AS planned_rules,
-	       EXISTS (SELECT FROM line_demands d WHERE d.org_id = r.org_id AND d.repo_id = r.id) AS open
+	       EXISTS (SELECT FROM line_demands d WHERE d.org_id = r.org_id AND d.repo_id = r.id) AS open,
+	       EXISTS (SELECT ` + staleBranches + ` AND l.org_id = r.org_id AND l.repo_id = r.id) AS branches
 	FROM repos r
 	LEFT JOIN branch_refs b ON b.org_id = r.org_id AND b.repo_id = r.id AND b.ref = r.default_branch
 	LEFT JOIN line_tips t ON t.org_id = r.org_id AND t.repo_id = r.id
@@ -69,12 +71,12 @@ func (db *DB) lineStates(ctx context.Context, where string, args ...any) ([]Line
 		Globs                                []string
 		PlannedRef, PlannedTip, PlannedRules string
 		PlannedGlobs                         []string
-		Open                                 bool
+		Open, Branches                       bool
 	}](ctx, db.pool, "looking for lines to classify", lineStates+where, args...)
 	states := make([]LineState, len(rows))
 	for i, r := range rows {
 		states[i] = LineState{OrgID: r.OrgID, RepoID: r.RepoID, Name: r.Name, Ref: r.Ref, Tip: r.Tip, Globs: r.Globs,
-			Planned: LineTip{r.PlannedRef, r.PlannedTip, r.PlannedGlobs, r.PlannedRules}, Open: r.Open}
+			Planned: LineTip{r.PlannedRef, r.PlannedTip, r.PlannedGlobs, r.PlannedRules}, Open: r.Open, Branches: r.Branches}
 	}
 	return states, err
 }
@@ -85,7 +87,8 @@ func (db *DB) lineStates(ctx context.Context, where string, args ...any) ([]Line
 func (db *DB) LinesDue(ctx context.Context) ([]LineState, error) {
 	return db.lineStates(ctx, `r.removed_at IS NULL AND (b.tip IS NOT NULL OR t.tip IS NOT NULL)
 		AND (t.tip IS DISTINCT FROM coalesce(b.tip, '') OR t.ref <> r.default_branch OR t.globs <> r.excluded_paths
-		     OR EXISTS (SELECT FROM line_demands d WHERE d.org_id = r.org_id AND d.repo_id = r.id))
+		     OR EXISTS (SELECT FROM line_demands d WHERE d.org_id = r.org_id AND d.repo_id = r.id)
+		     OR EXISTS (SELECT `+staleBranches+` AND l.org_id = r.org_id AND l.repo_id = r.id))
 		ORDER BY t.planned_at NULLS FIRST, r.id`)
 }
 

@@ -106,7 +106,7 @@ const sqlLeaveCommits = `
 
 const sqlLeaveDemands = `
 	DELETE FROM line_demands d
-	WHERE d.org_id = @org AND d.repo_id = @repo AND d.planned
+	WHERE d.org_id = @org AND d.repo_id = @repo AND d.planned AND NOT d.off_default
 	  AND CASE WHEN @a::boolean THEN NOT EXISTS (SELECT FROM stage_reached s WHERE s.commit = d.commit)
 	      ELSE d.commit IN (SELECT s.commit FROM stage_reached s WHERE NOT s.gained) END`
 
@@ -125,7 +125,8 @@ const sqlPlanCommits = `
 	WHERE s.gained
 	  AND NOT EXISTS (SELECT FROM commit_lines c WHERE c.org_id = @org AND c.repo_id = @repo AND c.commit = s.commit)
 	  AND NOT EXISTS (SELECT FROM line_demands d
-	                  WHERE d.org_id = @org AND d.repo_id = @repo AND d.commit = s.commit AND d.planned)
+	                  WHERE d.org_id = @org AND d.repo_id = @repo AND d.commit = s.commit AND d.planned
+	                    AND NOT d.off_default)
 	ORDER BY s.n`
 
 // A fetch may have brought what was missing.
@@ -169,24 +170,15 @@ const sqlIdleDemands = `
 	  AND NOT EXISTS (SELECT FROM commit_lines c WHERE c.org_id = @org AND c.repo_id = @repo AND c.commit = d.commit)
 	  AND NOT EXISTS (SELECT FROM line_demands p WHERE p.org_id = @org AND p.repo_id = @repo AND p.commit = d.commit AND p.planned)`
 
-// What is off the branch and no longer true is not kept.
+// What is off every branch that counts and no longer true is not kept.
 const sqlStaleCommits = `
 	WITH stale AS (
 		DELETE FROM commit_lines c
 		WHERE c.org_id = @org AND c.repo_id = @repo AND NOT c.on_default
 		  AND EXISTS (SELECT FROM line_demands d WHERE d.org_id = @org AND d.repo_id = @repo AND d.commit = c.commit)
+		  AND NOT EXISTS (SELECT FROM branch_commits b WHERE b.org_id = @org AND b.repo_id = @repo AND b.commit = c.commit)
 		RETURNING c.commit
-	), owners AS (
-		DELETE FROM commit_owners o USING stale s WHERE o.org_id = @org AND o.repo_id = @repo AND o.commit = s.commit
-	), files AS (
-		DELETE FROM added_files f USING stale s WHERE f.org_id = @org AND f.repo_id = @repo AND f.commit = s.commit
-	), runs AS (
-		DELETE FROM added_runs r USING stale s WHERE r.org_id = @org AND r.repo_id = @repo AND r.commit = s.commit
-	), faults AS (
-		DELETE FROM findings f USING stale s
-		WHERE f.org_id = @org AND f.repo_id = @repo AND f.commit = s.commit AND f.code = ANY(@a)
-	)
-	DELETE FROM line_demands d USING stale s WHERE d.org_id = @org AND d.repo_id = @repo AND d.commit = s.commit`
+	), ` + sqlForget
 
 const sqlNotePlan = `
 	INSERT INTO line_tips (org_id, repo_id, ref, tip, globs, rules) VALUES (@org, @repo, @a, @b, @c, @d)

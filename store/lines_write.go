@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -54,7 +55,7 @@ func (db *DB) WriteLines(ctx context.Context, b LineBatch) (written int, err err
 		if err != nil {
 			return err
 		}
-		rows := &lineRows{b: &b, stored: demands.stored}
+		rows := &lineRows{b: &b, stored: demands.stored, onDefault: demands.onDefault}
 		if err := tx.lineEvidence(ctx, &b, demands.commits, rows.add); err != nil {
 			return err
 		}
@@ -74,6 +75,8 @@ func (db *DB) WriteLines(ctx context.Context, b LineBatch) (written int, err err
 type demandedLines struct {
 	commits []*lines.Commit
 	seqs    []int64
+	// onDefault are those that the default branch reaches, of commits without a row.
+	onDefault map[string]bool
 	// stored are the digests of the commits that have a row.
 	stored map[string]storedLines
 }
@@ -89,7 +92,7 @@ func (tx *Tx) demandedLines(ctx context.Context, b *LineBatch) (demandedLines, e
 	for i, c := range b.Commits {
 		ids[i] = string(c.OID)
 	}
-	out := demandedLines{stored: map[string]storedLines{}}
+	out := demandedLines{stored: map[string]storedLines{}, onDefault: map[string]bool{}}
 	stored, err := collect[storedLines](ctx, tx, "reading classified commits", `
 		SELECT commit, digest, on_default FROM commit_lines WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($3)`,
 		b.OrgID, b.RepoID, ids)
@@ -100,17 +103,19 @@ func (tx *Tx) demandedLines(ctx context.Context, b *LineBatch) (demandedLines, e
 		out.stored[s.Commit] = s
 	}
 	demands, err := collect[struct {
-		Seq     int64
-		Commit  string
-		Planned bool
+		Seq        int64
+		Commit     string
+		Planned    bool
+		OffDefault bool
 	}](ctx, tx, "reading demands", `
-		SELECT seq, commit, planned FROM line_demands WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($3)`,
+		SELECT seq, commit, planned, off_default FROM line_demands WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($3)`,
 		b.OrgID, b.RepoID, ids)
 	wanted := map[string]bool{}
 	for _, d := range demands {
 		out.seqs = append(out.seqs, d.Seq)
 		_, has := out.stored[d.Commit]
 		wanted[d.Commit] = wanted[d.Commit] || has || d.Planned
+		out.onDefault[d.Commit] = out.onDefault[d.Commit] || d.Planned && !d.OffDefault
 	}
 	for _, c := range b.Commits {
 		if wanted[string(c.OID)] {
@@ -122,8 +127,9 @@ func (tx *Tx) demandedLines(ctx context.Context, b *LineBatch) (demandedLines, e
 
 // lineRows are the commits whose classes differ from what is stored.
 type lineRows struct {
-	b      *LineBatch
-	stored map[string]storedLines
+	b         *LineBatch
+	stored    map[string]storedLines
+	onDefault map[string]bool
 	// ids are the commits that were looked at, gone those whose rows are to go.
 	ids, gone []string
 	commits   []*commitRows
@@ -148,7 +154,8 @@ func (r *lineRows) add(c *lineCommit) error {
 	if has && bytes.Equal(stored.Digest, rows.digest) {
 		return nil
 	}
-	if has {
+	// Where the commit is reached from is no part of what was found.
+	if rows.onDefault = r.onDefault[id]; has {
 		rows.onDefault = stored.OnDefault
 		r.gone = append(r.gone, id)
 	}
@@ -302,7 +309,9 @@ func hashValue(sum hash.Hash, v any) {
 	}
 }
 
-// lineTable is a table that the classes of commits are copied into.
+// lineTable is a table that the classes of commits are copied into. Of a commit
+// the row of commit_lines goes first and comes last: with it, the lines of its
+// files begin and cease to count.
 type lineTable struct {
 	name    string
 	columns string
@@ -374,14 +383,16 @@ func (r *commitRows) runRows() iter.Seq[[]any] {
 }
 
 func (tx *Tx) writeLineRows(ctx context.Context, r *lineRows) error {
-	for _, t := range lineTables {
-		if len(r.gone) > 0 {
+	if len(r.gone) > 0 {
+		for _, t := range lineTables {
 			_, err := tx.Exec(ctx, `DELETE FROM `+t.name+` WHERE org_id = $1 AND repo_id = $2 AND commit = ANY($3)`,
 				r.b.OrgID, r.b.RepoID, r.gone)
 			if err != nil {
 				return translate(err, "clearing %s", t.name)
 			}
 		}
+	}
+	for _, t := range slices.Backward(lineTables) {
 		if err := tx.copyLineRows(ctx, t, r.commits); err != nil {
 			return err
 		}

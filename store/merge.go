@@ -430,7 +430,8 @@ const (
 	promptOfReceipts = `
 	       r.prompt_id, r.provider, r.session_id, r.prompt_number, count(*) OVER w AS receipts, r.id AS receipt_id, r.repo_id, r.model,
 	       r.user_email, r.source, r.timestamp, r.day, bool_or(r.current) OVER w AS current, r.cost_usd, r.input_tokens, r.output_tokens,
-	       r.cache_read_tokens, r.cache_creation_tokens`
+	       r.cache_read_tokens, r.cache_creation_tokens, receipt_score(r.detail) AS score, receipt_category(r.detail) AS category,
+	       receipt_seconds(r.prompt_duration_secs) AS seconds`
 	largestReport = `
 	WINDOW w AS (PARTITION BY r.prompt_id)
 	ORDER BY r.prompt_id, r.cost_usd DESC NULLS LAST,
@@ -440,16 +441,17 @@ const (
 
 const sqlWritePrompts = `
 	INSERT INTO prompts AS p (org_id, prompt_id, provider, session_id, prompt_number, receipts, receipt_id, repo_id, model,
-		user_email, source, timestamp, day, current, cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
+		user_email, source, timestamp, day, current, cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
+		score, category, seconds)
 	SELECT DISTINCT ON (r.prompt_id) @org::uuid, ` + promptOfReceipts + `
 	FROM stage_prompts s JOIN receipts r ON r.org_id = @org AND r.prompt_id = s.prompt_id` + largestReport + `
 	ON CONFLICT (org_id, prompt_id) DO UPDATE
 	SET (provider, session_id, prompt_number, receipts, receipt_id, repo_id, model, user_email, source, timestamp, day, current,
-	     cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens)
+	     cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, score, category, seconds)
 	  = (excluded.provider, excluded.session_id, excluded.prompt_number, excluded.receipts, excluded.receipt_id,
 	     excluded.repo_id, excluded.model, excluded.user_email, excluded.source, excluded.timestamp, excluded.day,
 	     excluded.current, excluded.cost_usd, excluded.input_tokens, excluded.output_tokens, excluded.cache_read_tokens,
-	     excluded.cache_creation_tokens)
+	     excluded.cache_creation_tokens, excluded.score, excluded.category, excluded.seconds)
 	WHERE p IS DISTINCT FROM excluded`
 
 const sqlEmptyPrompts = `

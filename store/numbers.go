@@ -137,7 +137,7 @@ func (k keptSum) shown() (dimension, repo, day, rest string) {
 // keptSums are all tables of sums, each after what it is made of.
 var keptSums = slices.Concat(
 	[]keptSum{promptsKept, sessionsKept},
-	byGrain(receiptSums), []keptSum{filesKept, commitsKept, ownersKept}, byGrain(lineSumsKept),
+	byGrain(receiptSums), byGrain(promptSumsKept), []keptSum{filesKept, commitsKept, ownersKept}, byGrain(lineSumsKept), byGrain(pathSumsKept),
 	liveKept, []keptSum{pushedDaysKept, pushedSpendKept, resultsKept},
 )
 
@@ -150,7 +150,8 @@ func byGrain(of func(table, grain string) keptSum) []keptSum {
 var promptsKept = keptSum{
 	table: "prompts", key: []string{"prompt_id"}, numbers: []string{"receipts"},
 	facts: []string{"provider", "session_id", "prompt_number", "receipt_id", "repo_id", "model", "user_email", "source", "timestamp", "day",
-		"current", "cost_usd", "input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"},
+		"current", "cost_usd", "input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens",
+		"score", "category", "seconds"},
 	counted: `SELECT DISTINCT ON (r.prompt_id) ` + promptOfReceipts + ` FROM receipts r WHERE r.org_id = $1 ` + largestReport,
 }
 
@@ -194,6 +195,42 @@ func receiptSums(table, grain string) keptSum {
 var resultsKept = keptSum{
 	table: "receipt_results", key: []string{"receipt_id", "result"}, facts: []string{"timestamp", "cost_usd", "terms"},
 	counted: `SELECT * FROM receipt_result_rows($1, ARRAY(SELECT DISTINCT c.receipt_id FROM receipt_commits c WHERE c.org_id = $1))`,
+}
+
+// promptNumbers are the sums of prompt_rollups.
+var promptNumbers = []string{"prompts", "cost_usd", "scored", "score", "excellent", "good", "fair", "timed", "seconds"}
+
+func promptSumsKept(table, grain string) keptSum {
+	return keptSum{
+		table: "prompt_" + table, key: []string{"dimension", "repo_id", "key", "key2", "day"}, numbers: promptNumbers,
+		counted: `
+		SELECT d.dimension, d.repo_id, d.key, d.key2, date_trunc('` + grain + `', d.day::timestamp)::date AS day, count(*) AS prompts,
+		       sum(d.cost_usd) AS cost_usd, count(d.score) AS scored, sum(d.score) AS score, count(*) FILTER (WHERE d.score >= 90) AS excellent,
+		       count(*) FILTER (WHERE d.score BETWEEN 70 AND 89) AS good, count(*) FILTER (WHERE d.score BETWEEN 50 AND 69) AS fair,
+		       count(d.seconds) AS timed, sum(d.seconds) AS seconds
+		FROM (SELECT e.dimension, r.repo_id, e.key, e.key2, p.day, p.cost_usd, p.score, p.seconds
+		      FROM prompts p JOIN orgs o ON o.id = p.org_id
+		      CROSS JOIN LATERAL (SELECT lower(p.user_email) AS email, to_char(p.timestamp AT TIME ZONE o.time_zone, 'HH24') AS hour) h
+		      CROSS JOIN LATERAL (VALUES ('all', '', ''), ('model', p.model, ''), ('provider', p.provider, ''), ('user', h.email, ''),
+		             ('user_model', h.email, p.model), ('hour', h.hour, ''), ('user_hour', h.email, h.hour), ('category', p.category, ''),
+		             ('user_category', h.email, p.category)) e (dimension, key, key2)
+		      CROSS JOIN LATERAL (VALUES (p.repo_id), ('00000000-0000-0000-0000-000000000000'::uuid)) r (repo_id)
+		      WHERE p.org_id = $1 AND (p.category <> '' OR e.dimension NOT IN ('category', 'user_category'))) d
+		GROUP BY 1, 2, 3, 4, 5`,
+	}
+}
+
+// pathSumsKept are the added lines of folders.
+func pathSumsKept(table, grain string) keptSum {
+	return keptSum{
+		table: "path_" + table, key: []string{"repo_id", "path", "day"}, numbers: []string{"added", "ai", "human", "unknown", "trailer", "excluded"},
+		counted: `
+		SELECT c.repo_id, d.folder AS path, date_trunc('` + grain + `', c.day::timestamp)::date AS day,
+		       sum(f.added) FILTER (WHERE f.excluded = '') AS added, sum(f.ai) AS ai, sum(f.human) AS human, sum(f.unknown) AS unknown,
+		       sum(f.trailer) AS trailer, sum(f.added) FILTER (WHERE f.excluded <> '') AS excluded
+		FROM commit_lines c JOIN added_files f USING (org_id, repo_id, commit), live_folders(f.path) d
+		WHERE c.org_id = $1 AND c.on_default GROUP BY 1, 2, 3`,
+	}
 }
 
 // filesKept: the lines of a file that do not count have no owners.

@@ -20,11 +20,11 @@ func summed(t *testing.T) *fixture {
 		Bodies: []store.Body{body("c1", "b1", receipt("r1", 1, "0.30"), receipt("r2", 1, "0.45"), receipt("r3", 2, "0.05"))}})
 	org, repo := f.src.Org.ID, f.src.Repo.ID
 	for _, sql := range []string{
+		`INSERT INTO added_files (org_id, repo_id, commit, path, old_path, blob, excluded, added, ai, human, unknown, trailer) VALUES
+			($1, $2, 'c1', 'src/a.go', '', 'b', '', 10, 8, 1, 1, 2), ($1, $2, 'c1', 'go.sum', '', 'b', 'lockfile', 5, 0, 0, 0, 0)`,
 		`INSERT INTO commit_lines (org_id, repo_id, commit, on_default, merge, committed_at, day, author_email, added, ai, human, unknown,
 			trailer, excluded, deleted, noted, agent, bot, state, digest)
 		VALUES ($1, $2, 'c1', true, false, '2026-03-01T10:00:00Z', '2026-03-01', 'dev@example.com', 10, 8, 1, 1, 2, 5, 0, true, '', false, 'classified', '')`,
-		`INSERT INTO added_files (org_id, repo_id, commit, path, old_path, blob, excluded, added, ai, human, unknown, trailer) VALUES
-			($1, $2, 'c1', 'src/a.go', '', 'b', '', 10, 8, 1, 1, 2), ($1, $2, 'c1', 'go.sum', '', 'b', 'lockfile', 5, 0, 0, 0, 0)`,
 		`INSERT INTO added_runs (org_id, repo_id, commit, path, first, last, class, source, confidence, receipt_id, author) VALUES
 			($1, $2, 'c1', 'src/a.go', 1, 6, 'ai', 'blameprompt', 'exact', 'r1', ''), ($1, $2, 'c1', 'src/a.go', 7, 8, 'ai', 'trailer', 'trailer', '', 'copilot'),
 			($1, $2, 'c1', 'src/a.go', 9, 9, 'human', 'git-ai', 'attested', '', 'Dev')`,
@@ -98,6 +98,11 @@ func TestSpoiledNumbersAreNamed(t *testing.T) {
 			"line_rollups user backend dev@example.com 2026-03-01 unknown: 3 for 1"},
 		{"line_rollup_months", `UPDATE line_rollup_months SET commits_noted = 0 WHERE dimension = 'all' AND repo_id = $1`,
 			"line_rollup_months all 2026-03-01 commits_noted: 0 for 1"},
+		{"path_rollups", `UPDATE path_rollups SET ai = 3 WHERE path = 'src/' AND $1 IS NOT NULL`, "path_rollups backend src/ 2026-03-01 ai: 3 for 8"},
+		{"path_rollup_months", `DELETE FROM path_rollup_months WHERE path = '' AND $1 IS NOT NULL`, "path_rollup_months backend 2026-03-01 excluded: 0 for 5"},
+		{"prompt_rollups", `UPDATE prompt_rollups SET prompts = 7 WHERE dimension = 'hour' AND repo_id = $1`, "prompt_rollups hour 12 2026-03-01 prompts: 7 for"},
+		{"prompt_rollup_months", `UPDATE prompt_rollup_months SET scored = 1 WHERE dimension = 'all' AND repo_id = $1`,
+			"prompt_rollup_months all 2026-03-01 scored: 1 for 0"},
 		{"live_files", `UPDATE live_files SET ai = 4, unknown = 5 WHERE $1 IS NOT NULL`, "live_files backend src/a.go ai: 4 for 5"},
 		{"live_directories", `UPDATE live_directories SET files = 2 WHERE path = 'src/' AND $1 IS NOT NULL`, "live_directories backend src/ files: 2 for 1"},
 		{"live_receipts", `UPDATE live_receipts SET model = '' WHERE $1 IS NOT NULL`, "live_receipts backend r1 model: for claude-opus-4-6"},

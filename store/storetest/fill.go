@@ -162,7 +162,7 @@ var fillStatements = []string{
 	`INSERT INTO receipts (org_id, id, repo_id, repo, ref, commit_hash, blob, notes_commit, content_hash, current, source,
 		format_version, provider, model, session_id, prompt_number, prompt_id, prompt_summary, response_summary, prompt_hash,
 		cost_usd, cost_reported_usd, cost_basis, input_tokens, output_tokens, user_name, user_email, file_path, line_start,
-		line_end, files, path_keys, timestamp, timestamp_basis, day, parent_receipt_id, conversation_turns, conversation_bytes)
+		line_end, files, path_keys, prompt_duration_secs, detail, timestamp, timestamp_basis, day, parent_receipt_id, conversation_turns, conversation_bytes)
 	SELECT $1, 'r-' || i, md5('repo' || repo)::uuid, 'repo-' || repo,
 	       CASE WHEN src < 0.82 THEN 'refs/notes/blameprompt' ELSE 'refs/notes/ai' END, md5(repo || 'c' || i / 3) || '00000000',
 	       md5('b' || i) || '00000000', md5('n' || i / 10) || '00000000', '\x00', cur < 0.93,
@@ -170,7 +170,8 @@ var fillStatements = []string{
 	       (` + array(providers) + `)[1 + model], (` + array(models) + `)[1 + model], 's-' || i / 20, i % 20, md5('p' || (i * 3) / 4)::uuid,
 	       words, 'done', md5(i::text),
 	       round((cost * cost * 2)::numeric, 4), round((cost * cost * 2)::numeric, 4), 'reported', (cost * 9000)::int, (cost * 900)::int,
-	       'Dev ' || u, 'dev' || u || '@example.com', 'src/main.go', 1, 20, files, k.keys, t.at, 'client', (t.at AT TIME ZONE 'UTC')::date, '', 4, 900
+	       'Dev ' || u, 'dev' || u || '@example.com', 'src/main.go', 1, 20, files, k.keys, (cost * 600)::int,
+	       CASE WHEN i % 4 = 0 THEN jsonb_build_object('prompt_quality', jsonb_build_object('score', 40 + i % 60, 'category', 'refactor')) END, t.at, 'client', (t.at AT TIME ZONE 'UTC')::date, '', 4, 900
 	FROM drawn
 	JOIN (SELECT i, array_agg(` + key("path") + `) || array_agg(` + key("directory") + `) || ` + key("'src/'") + ` AS keys
 	      FROM drawn_files GROUP BY i) k USING (i),
@@ -189,9 +190,10 @@ var fillStatements = []string{
 	FROM receipt_commits c JOIN receipts r ON r.org_id = c.org_id AND r.id = c.receipt_id AND r.repo_id <> c.repo_id
 	WHERE c.org_id = $1 AND hashtext(c.receipt_id) % 500 = 0`,
 	`INSERT INTO prompts (org_id, prompt_id, provider, session_id, prompt_number, receipts, receipt_id, repo_id, model, user_email,
-		source, timestamp, day, current, cost_usd, input_tokens, output_tokens)
+		source, timestamp, day, current, cost_usd, input_tokens, output_tokens, score, category, seconds)
 	SELECT DISTINCT ON (prompt_id) org_id, prompt_id, provider, session_id, prompt_number, count(*) OVER (PARTITION BY prompt_id),
-	       id, repo_id, model, user_email, source, timestamp, day, bool_or(current) OVER (PARTITION BY prompt_id), cost_usd, input_tokens, output_tokens
+	       id, repo_id, model, user_email, source, timestamp, day, bool_or(current) OVER (PARTITION BY prompt_id), cost_usd, input_tokens, output_tokens,
+	       receipt_score(detail), receipt_category(detail), receipt_seconds(prompt_duration_secs)
 	FROM receipts WHERE org_id = $1 ORDER BY prompt_id, cost_usd DESC, id`,
 	// What the triggers would have summed up.
 	`INSERT INTO rollups (org_id, dimension, repo_id, key, key2, day, receipts, receipts_current, prompts, cost_usd, input_tokens, output_tokens)
@@ -209,5 +211,7 @@ var fillStatements = []string{
 	SELECT org_id, dimension, repo_id, key, key2, date_trunc('month', day::timestamp)::date, sum(receipts), sum(receipts_current),
 	       sum(prompts), sum(cost_usd), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_creation_tokens)
 	FROM rollups WHERE org_id = $1 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6`,
+	`SELECT prompt_rollups_apply(ARRAY(SELECT x FROM prompt_deltas(d.prompts, 1) x))
+	FROM (SELECT array_agg(p ORDER BY p.prompt_id) AS prompts FROM prompts p WHERE p.org_id = $1 GROUP BY p.day) d`,
 	`DROP TABLE drawn, drawn_files, words`,
 }

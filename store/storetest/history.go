@@ -47,6 +47,9 @@ var lineStatements = []string{
 		committed_at, subject, agents, bot, co_authors)
 	SELECT $1, repo_id, commit, ARRAY[md5(commit) || '00000000'], name, email, at, name, email, at, 'Change ' || left(commit, 7), NULL, false, NULL
 	FROM drawn_commits ORDER BY at`,
+	// Files before their commits, with which their lines begin to count.
+	`INSERT INTO added_files (org_id, repo_id, commit, path, old_path, blob, excluded, added, ai, human, unknown, trailer)
+	SELECT $1, repo_id, commit, path, '', md5(commit || 'b') || '00000000', '', ai + human + unknown, ai, human, unknown, 0 FROM drawn_commits`,
 	perRepo(`INSERT INTO commit_lines (org_id, repo_id, commit, on_default, merge, committed_at, day, author_email, added, ai, human, unknown,
 			trailer, excluded, deleted, noted, agent, bot, state, digest)
 		SELECT r.org_id, repo_id, commit, true, false, at, (at AT TIME ZONE 'UTC')::date, email, ai + human + unknown, ai, human, unknown, 0, 0, 7,
@@ -55,8 +58,6 @@ var lineStatements = []string{
 		`INSERT INTO commit_owners (org_id, repo_id, commit, provider, model, on_default, day, author_email, ai, trailer)
 		SELECT r.org_id, repo_id, commit, provider, model, true, (at AT TIME ZONE 'UTC')::date, email, ai, 0
 		FROM drawn_commits WHERE repo_id = r.id AND noted`),
-	`INSERT INTO added_files (org_id, repo_id, commit, path, old_path, blob, excluded, added, ai, human, unknown, trailer)
-	SELECT $1, repo_id, commit, path, '', md5(commit || 'b') || '00000000', '', ai + human + unknown, ai, human, unknown, 0 FROM drawn_commits`,
 	`INSERT INTO added_runs (org_id, repo_id, commit, path, first, last, class, source, confidence, receipt_id, author)
 	SELECT $1::uuid, repo_id, commit, path, 1, ai, 'ai', 'blameprompt', 'exact', receipt_id, '' FROM drawn_commits WHERE noted
 	UNION ALL

@@ -155,7 +155,13 @@ func (r *run) keep(ctx context.Context) (err error) {
 	}
 	defer r.rules.Close()
 	r.plan = store.LineTip{Ref: r.state.Ref, Tip: r.state.Tip, Globs: r.state.Globs, Rules: r.rules.Fingerprint()}
+	if err := r.keeper.cfg.DB.MeasureLines(ctx); err != nil {
+		return err
+	}
 	if err := r.makePlan(ctx); err != nil {
+		return err
+	}
+	if err := r.planBranches(ctx); err != nil {
 		return err
 	}
 	if err := r.classifyAll(ctx); err != nil {

@@ -67,7 +67,7 @@ func BenchmarkKeep(b *testing.B) {
 	git, own, one := time.Hour, time.Hour, time.Hour
 	for b.Loop() {
 		_, err := w.db.Pool().Exec(b.Context(), `TRUNCATE commit_lines, commit_owners, added_files, added_runs, line_demands, line_tips,
-			line_rollups, line_rollup_months`)
+			line_rollups, line_rollup_months, path_rollups, path_rollup_months`)
 		if err != nil {
 			b.Fatal(err)
 		}

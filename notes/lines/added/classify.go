@@ -111,6 +111,9 @@ func (r *run) write(ctx context.Context, batch []*lines.Commit) error {
 	if err := r.rules.Learn(ctx, pathsOf(batch)); err != nil {
 		return fmt.Errorf("reading attributes: %w", err)
 	}
+	if err := r.keeper.cfg.DB.MeasureLines(ctx); err != nil {
+		return err
+	}
 	written, err := r.keeper.cfg.DB.WriteLines(ctx, store.LineBatch{
 		OrgID: r.state.OrgID, RepoID: r.state.RepoID, Plan: r.plan, Commits: batch, Exclude: r.exclude})
 	r.report.Read += len(batch)

@@ -1,6 +1,7 @@
 package added_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -9,6 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
 
 	"github.com/blameprompt/enterprise/notes"
 	"github.com/blameprompt/enterprise/notes/gitcmd"
@@ -58,7 +63,9 @@ type storm struct {
 
 func (s *storm) step() {
 	branch := []string{"main", "main", "side"}[s.rng.IntN(3)]
-	switch s.rng.IntN(13) {
+	switch s.rng.IntN(14) {
+	case 13:
+		s.askForBranch(branch)
 	case 12:
 		s.post()
 	case 0, 1, 2:
@@ -97,6 +104,45 @@ func (s *storm) settle() {
 		s.t.Fatal(err)
 	}
 	s.checkSums()
+	s.checkBranches()
+}
+
+// askForBranch asks for a branch beside the default one, or drops it.
+func (s *storm) askForBranch(branch string) {
+	by, ref := access.CLI(s.org.ID), "refs/heads/"+branch
+	err := s.db.InTx(s.t.Context(), func(tx *store.Tx) error { return tx.AddLineBranch(s.t.Context(), by, s.repo.ID, ref) })
+	if s.rng.IntN(3) == 0 {
+		err = s.db.DropLineBranch(s.t.Context(), by, s.repo.ID, ref)
+	}
+	if invalid := new(store.InvalidError); err != nil && !errors.As(err, &invalid) && !errors.Is(err, store.ErrNotFound) {
+		s.t.Fatal(err)
+	}
+}
+
+// checkBranches compares the commits of branches that were asked for with git's.
+func (s *storm) checkBranches() {
+	s.t.Helper()
+	branches, err := s.db.LineBranches(s.t.Context(), s.org.ID, s.repo.ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, b := range branches {
+		var want []string
+		if tip := s.remote.Tip(b.Ref); tip != "" {
+			want = strings.Fields(s.remote.Git("rev-list", string(tip), "--not", "HEAD"))
+		}
+		rows, err := s.db.LineCommits(s.t.Context(), s.org.ID, store.CommitFilter{Repos: []uuid.UUID{s.repo.ID}, Ref: b.Ref}, nil, 1000)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		var got []string
+		for _, row := range rows {
+			got = append(got, row.Commit)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.SortSlices(strings.Compare)); diff != "" || b.Waiting || b.Open > 0 {
+			s.t.Errorf("%+v (-git +stored):\n%s", b, diff)
+		}
+	}
 }
 
 func (s *storm) any() gitcmd.OID { return s.commits[s.rng.IntN(len(s.commits))] }
@@ -161,6 +207,9 @@ func (s *storm) note() {
 		text := receipt(fmt.Sprintf("r%d", s.rng.IntN(8)), []string{"opus", "haiku"}[s.rng.IntN(2)], blob[0], 1+s.rng.IntN(4), 4+s.rng.IntN(6), blob[1])
 		if s.rng.IntN(2) == 0 {
 			text = strings.Replace(text, "2026-02-03", fmt.Sprintf("2026-02-%02d", 1+s.rng.IntN(9)), 1)
+		}
+		if s.rng.IntN(2) == 0 {
+			text = rated(text, s.rng.IntN(101), []string{"refactor", "question"}[s.rng.IntN(2)], s.rng.IntN(4000))
 		}
 		receipts = append(receipts, text)
 	}

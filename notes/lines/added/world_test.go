@@ -212,6 +212,12 @@ func receipt(id, model, file string, first, last int, blob string) string {
 		"files_changed": [{"path": %q, "line_range": [%d, %d], "blob_hash": %q, "additions": 3}]}`, id, model, file, first, last, blob)
 }
 
+// rated adds to a receipt what its tool says of the prompt.
+func rated(receipt string, score int, category string, seconds int) string {
+	return strings.Replace(receipt, `{"id"`, fmt.Sprintf(`{"prompt_duration_secs": %d, "prompt_quality": {"score": %d, "rating": "Good", "category": %q}, "id"`,
+		seconds, score, category), 1)
+}
+
 // gitAI is an authorship log that gives lines of a file to a key.
 func gitAI(file, key, ranges string) string {
 	return fmt.Sprintf("%s\n  %s %s\n---\n{\"schema_version\": \"authorship/3.0.0\", \"prompts\": {%q: {\"agent_id\": {\"tool\": \"cursor\", "+
