@@ -37,7 +37,7 @@ func (w *keeping) build(ctx context.Context, state store.LiveMap) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(files)
-		return live.Build(groupCtx, w.git, tip, w.options(rules, done), func(f *live.File) error {
+		return live.Build(groupCtx, w.git, tip, w.options(rules.Reason, done), func(f *live.File) error {
 			select {
 			case files <- f:
 				return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
+	"github.com/blameprompt/enterprise/notes/lines"
 	"github.com/blameprompt/enterprise/notes/lines/counted"
 )
 
@@ -33,6 +34,23 @@ func (w *keeping) rules(ctx context.Context, tip string) (*counted.Rules, error)
 		return nil, err
 	}
 	return rules, nil
+}
+
+// awaited are rules that are still being read.
+type awaited struct {
+	ready chan struct{}
+	// read is nil if they could not be read.
+	read *counted.Rules
+}
+
+// reason is the rules' own. Where they could not be read the whole work fails,
+// and nothing that is said here is used.
+func (a *awaited) reason(path string, generated bool) lines.Reason {
+	<-a.ready
+	if a.read == nil {
+		return ""
+	}
+	return a.read.Reason(path, generated)
 }
 
 // revision stands for the rules. It begins with what stands for the setting,

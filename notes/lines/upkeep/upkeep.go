@@ -27,9 +27,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
-	"github.com/blameprompt/enterprise/notes/lines/counted"
+	"github.com/blameprompt/enterprise/notes/lines"
 	"github.com/blameprompt/enterprise/notes/lines/live"
 	"github.com/blameprompt/enterprise/notes/mirror"
 	"github.com/blameprompt/enterprise/store"
@@ -283,32 +284,47 @@ func (w *keeping) begin(ctx context.Context, tip string) error {
 	return err
 }
 
-// move brings the map to the tip of today.
+// move brings the map to the tip of today. Which files count and what was left is
+// read while the changed files are looked up.
 func (w *keeping) move(ctx context.Context, state store.LiveMap) error {
 	old, tip := gitcmd.OID(state.Tip), gitcmd.OID(w.Tip)
-	rules, err := w.rules(ctx, w.Tip)
-	if err != nil {
-		return err
-	}
-	defer rules.Close()
-	at, abandoned, err := w.moved(ctx, state)
-	if err != nil {
-		return err
-	}
+	move := store.LiveMove{Old: state.Tip, Tip: w.Tip, Ref: w.Ref}
 	writer, err := w.writer(ctx)
 	if err != nil {
 		return err
 	}
 	defer writer.Close()
-	batch := &batch{write: writer.Stage}
-	err = live.Update(ctx, w.git, old, tip, w.stored, w.options(rules, nil), func(f *live.File) error { return batch.add(ctx, f) })
-	if err == nil {
-		err = batch.flush(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
+	rules := &awaited{ready: make(chan struct{})}
+	group.Go(func() (err error) {
+		defer close(rules.ready)
+		rules.read, err = w.rules(groupCtx, w.Tip)
+		return err
+	})
+	group.Go(func() (err error) {
+		move.At, move.Abandoned, err = w.moved(groupCtx, state)
+		return err
+	})
+	group.Go(func() error {
+		batch := &batch{write: writer.Stage}
+		err := live.Update(groupCtx, w.git, old, tip, w.stored, w.options(rules.reason, nil), func(f *live.File) error {
+			return batch.add(groupCtx, f)
+		})
+		if err != nil {
+			return err
+		}
+		return batch.flush(groupCtx)
+	})
+	err = group.Wait()
+	if rules.read == nil {
+		return err
 	}
+	defer rules.read.Close()
 	if err != nil {
 		return err
 	}
-	return writer.Move(ctx, store.LiveMove{Old: state.Tip, Tip: w.Tip, At: at, Ref: w.Ref, Abandoned: abandoned, Rules: w.revision(rules)})
+	move.Rules = w.revision(rules.read)
+	return writer.Move(ctx, move)
 }
 
 // moved returns the time of today's tip and the commits that only the old tip
@@ -376,9 +392,9 @@ func (w *keeping) committedAt(ctx context.Context, commit gitcmd.OID) (time.Time
 	return unixTime(strings.TrimSpace(string(out))), nil
 }
 
-func (w *keeping) options(rules *counted.Rules, done map[string]bool) live.Options {
+func (w *keeping) options(exclude func(string, bool) lines.Reason, done map[string]bool) live.Options {
 	o := w.cfg.Files
-	o.Exclude, o.Progress = rules.Reason, w.progress
+	o.Exclude, o.Progress = exclude, w.progress
 	if done != nil {
 		o.Want = func(path string) bool { return !done[path] }
 	}
