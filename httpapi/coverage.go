@@ -170,7 +170,10 @@ func (s *server) ListCommits(ctx context.Context, in ListCommitsRequestObject) (
 		return nil, err
 	}
 	filter := store.CommitFilter{Repos: who.Repos, Emails: who.Emails, From: who.From, To: who.To, Kind: store.CommitKind(p.Kind),
-		Class: string(p.Class), Noted: p.Noted, Marked: p.Marked, Agent: p.Agent, State: string(p.State)}
+		Class: string(p.Class), Noted: p.Noted, Marked: p.Marked, Agent: p.Agent, State: string(p.State), Folder: p.Path}
+	if filter.Ref, err = s.branchAsked(ctx, org, who.Repos, p.Ref); err != nil {
+		return nil, err
+	}
 	limit := limitOr(p.Limit)
 	p.Limit, p.Cursor = 0, ""
 	seal := sealOf(org, "listCommits", p)

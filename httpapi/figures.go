@@ -36,10 +36,27 @@ func (s *server) figuresQuestion(ctx context.Context, p GetAnalyticsParams) (ask
 			return ask, respond.InvalidField("by", "must not be team together with team")
 		}
 	}
+	if err := s.folderAsked(&ask, p); err != nil {
+		return ask, err
+	}
 	if p.Compare != "" && (ask.From.IsZero() || ask.To.IsZero()) {
 		return ask, respond.InvalidField("compare", "needs from and to")
 	}
 	return ask, nil
+}
+
+// folderAsked reads which folder's parts are asked for.
+func (s *server) folderAsked(ask *store.FiguresQuestion, p GetAnalyticsParams) error {
+	switch {
+	case p.By != GetAnalyticsParamsByPath && p.Path != "":
+		return respond.InvalidField("path", "is for by=path")
+	case p.By == GetAnalyticsParamsByPath && ask.Emails != nil:
+		return respond.InvalidField("by", "must not be path together with team or user")
+	case p.By == GetAnalyticsParamsByPath && len(ask.Repos) != 1:
+		return respond.InvalidField("repo", "must name one repository, whose folder is listed")
+	}
+	ask.Folder = p.Path
+	return nil
 }
 
 // periodBefore is the period before: of as many months if it is of whole ones,
@@ -77,6 +94,8 @@ func (s *server) addFigures(ctx context.Context, out *Analytics, ask store.Figur
 		return periodOf(from, to, of(period.Figures, from, to))
 	})
 	out.Groups = each(all.Parts, func(part store.PartFigures) FiguresGroup { return groupOf(part, ask, p) })
+	out.Kinds = each(all.Kinds, kindOf)
+	out.Folders = each(all.Folders, func(f store.FolderFigures) FolderFigures { return folderOf(f, ask, p.Repo) })
 	if p.Compare == "" {
 		return nil
 	}
@@ -150,7 +169,7 @@ func figuresOf(f store.Figures, query url.Values, listed bool) Figures {
 		Lines:   LineCounts{Added: n.Added, Ai: n.AI, Human: n.Human, Unknown: n.Unknown, Trailer: n.Trailer, Excluded: n.Excluded, Deleted: n.Deleted},
 		AiShare: share(n.AI, n.Added), UnknownShare: share(n.Unknown, n.Added),
 		Commits: n.Commits, CommitsNoted: n.CommitsNoted, Coverage: share(n.CommitsNoted, n.Commits),
-		CostPerAddedAiLine: perLine(f.CostUSD, n.AI)}
+		CostPerAddedAiLine: perLine(f.CostUSD, n.AI), Quality: qualityOf(f.Facets), Time: timeOf(f.Facets)}
 	out.Tokens.Input, out.Tokens.Output = f.InputTokens, f.OutputTokens
 	out.Tokens.CacheRead, out.Tokens.CacheCreation = f.CacheReadTokens, f.CacheCreationTokens
 	out.Rows.Receipts = link("/api/v1/receipts", query)

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -127,7 +128,8 @@ func TestAnalyticsShowLinesBesideCost(t *testing.T) {
 		t.Error(diff)
 	}
 	for query, field := range map[string]string{"compare=previous": "compare", "by=tool&team=platform": "by", "by=team&team=platform": "by",
-		"by=path": "by", "series=year": "series"} {
+		"by=path": "repo", "by=path&repo=backend&user=bob%40example.com": "by", "by=repo&path=src%2F": "path", "by=path&repo=backend&path=src": "path",
+		"by=day": "by", "series=year": "series"} {
 		if got := w.get(w.read, "/api/v1/analytics?"+query).want(400); !strings.Contains(string(got.body), field) {
 			t.Errorf("%s: %s", query, got.body)
 		}
@@ -137,4 +139,105 @@ func TestAnalyticsShowLinesBesideCost(t *testing.T) {
 	if none.Percentage != nil || none.Figures.PerAdded != nil || len(none.Series) != 0 {
 		t.Errorf("of nothing: %+v", none)
 	}
+}
+
+// TestAnalyticsOfPromptsAndPaths asks for scores and hours, by what tools call
+// prompts, by the hour and by folder, and follows the links of folders.
+func TestAnalyticsOfPromptsAndPaths(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.makeTeam("platform", "ann@example.com")
+	w.exec(`UPDATE orgs SET time_zone = 'Asia/Kolkata'`)
+	w.exec(`INSERT INTO repos (id, org_id, name) VALUES ($1, $1, 'code')`, w.org.ID)
+	w.exec(`INSERT INTO prompts (org_id, prompt_id, provider, session_id, receipts, receipt_id, repo_id, model, user_email, source, timestamp, day,
+			current, cost_usd, score, category, seconds)
+		SELECT $1, md5(v.who || v.at)::uuid, 'claude', 's', 1, v.at::text, $1, 'opus', v.who, 'blameprompt', v.at, v.at::date, true, 0.5, v.score, v.category, v.seconds
+		FROM (VALUES ('Ann@example.com', timestamptz '2026-03-01 10:40Z', 95, 'refactor', 1800), ('ann@example.com', '2026-03-01 10:20Z', 40, 'question', 900),
+		             ('bob@example.com', '2026-03-02 02:00Z', 70, 'refactor', NULL), ('bob@example.com', '2026-03-02 02:05Z', NULL, '', NULL))
+			v (who, at, score, category, seconds)`, w.org.ID)
+	w.exec(`INSERT INTO added_files (org_id, repo_id, commit, path, old_path, blob, excluded, added, ai, human, unknown, trailer)
+		VALUES ($1, $1, 'c1', 'src/a.go', '', 'b', '', 10, 4, 0, 6, 0), ($1, $1, 'c1', 'b.go', '', 'b', '', 3, 0, 0, 3, 0)`, w.org.ID)
+	w.exec(`INSERT INTO commits (org_id, repo_id, commit, parents, author_name, author_email, authored_at, committer_name, committer_email, committed_at, subject, bot)
+		VALUES ($1, $1, 'c1', '{}', '', 'ann@example.com', '2026-03-01', '', '', '2026-03-01', '', false)`, w.org.ID)
+	w.exec(`INSERT INTO commit_lines (org_id, repo_id, commit, on_default, merge, committed_at, day, author_email, added, ai, human, unknown,
+			trailer, excluded, deleted, noted, agent, bot, state, digest)
+		VALUES ($1, $1, 'c1', true, false, '2026-03-01', '2026-03-01', 'ann@example.com', 13, 4, 0, 9, 0, 0, 0, true, '', false, 'classified', '')`, w.org.ID)
+	for query, want := range map[string]string{
+		"":                      "total 3 68.333333 1 1 0 1, 2 0.75",
+		"from=2026-03-02":       "total 1 70 0 1 0 0, 0 0",
+		"by=user":               "total 3 68.333333 1 1 0 1, 2 0.75|ann@example.com 2 67.5 1 0 0 1, 2 0.75|bob@example.com 1 70 0 1 0 0, 0 0",
+		"by=category":           "total 3 68.333333 1 1 0 1, 2 0.75|refactor: 2 prompts for 1, 2 82.5|question: 1 prompts for 0.5, 1 40",
+		"by=hour":               "total 3 68.333333 1 1 0 1, 2 0.75|07: 2 prompts for 1, 1 70|15: 1 prompts for 0.5, 1 40|16: 1 prompts for 0.5, 1 95",
+		"by=hour&team=platform": "total 2 67.5 1 0 0 1, 2 0.75|15: 1 prompts for 0.5, 1 40|16: 1 prompts for 0.5, 1 95",
+		"by=path&repo=code":     `total 3 68.333333 1 1 0 1, 2 0.75|"src/" 10 4, 1 rows|"" 3 0`,
+		"by=path&repo=code&path=src%2F&from=2026-03-01&to=2026-03-31": `total 3 68.333333 1 1 0 1, 2 0.75|"src/" 10 4`,
+		"by=path&repo=code&to=2026-02-28":                             "total 0 null 0 0 0 0, 0 0",
+	} {
+		if got := strings.Join(w.facets(query), "|"); got != want {
+			t.Errorf("%s:\n%s, not\n%s", query, got, want)
+		}
+	}
+}
+
+// facets shows what an answer has of prompts and folders, a line each.
+func (w *world) facets(query string) []string {
+	type facet struct {
+		Quality struct {
+			Scored, Excellent, Good, Fair, Poor int
+			Average                             *float64
+		}
+		Time struct {
+			Timed int
+			Hours float64
+		}
+	}
+	var a struct {
+		Figures facet
+		Groups  []struct {
+			Key     string
+			Figures facet
+		}
+		Kinds []struct {
+			facet
+			Key     string
+			Prompts int
+			CostUSD float64 `json:"cost_usd"`
+		}
+		Folders []struct {
+			Path  string
+			Own   bool
+			Lines struct{ Added, AI int }
+			Rows  struct{ Commits, Folders, Live *string }
+		}
+	}
+	w.get(w.read, "/api/v1/analytics?"+query).want(200).into(&a)
+	average := func(f facet) string {
+		if f.Quality.Average == nil {
+			return "null"
+		}
+		return fmt.Sprint(*f.Quality.Average)
+	}
+	of := func(name string, f facet) string {
+		q := f.Quality
+		return fmt.Sprintf("%s %d %s %d %d %d %d, %d %v", name, q.Scored, average(f), q.Excellent, q.Good, q.Fair, q.Poor, f.Time.Timed, f.Time.Hours)
+	}
+	out := []string{of("total", a.Figures)}
+	for _, g := range a.Groups {
+		out = append(out, of(g.Key, g.Figures))
+	}
+	for _, k := range a.Kinds {
+		out = append(out, fmt.Sprintf("%s: %d prompts for %v, %d %s", k.Key, k.Prompts, k.CostUSD, k.Quality.Scored, average(k.facet)))
+	}
+	for _, f := range a.Folders {
+		line := fmt.Sprintf("%q %d %d", f.Path, f.Lines.Added, f.Lines.AI)
+		if !f.Own {
+			line += fmt.Sprintf(", %d rows", w.rowsOf(*f.Rows.Commits))
+			w.get(w.read, *f.Rows.Folders).want(200)
+			if f.Rows.Live != nil {
+				w.get(w.read, *f.Rows.Live).want(200)
+			}
+		}
+		out = append(out, line)
+	}
+	return out
 }

@@ -289,6 +289,30 @@ func (e HookPushVersion) Valid() bool {
 	}
 }
 
+// Defines values for LineBranchState.
+const (
+	LineBranchStateClassifying LineBranchState = "classifying"
+	LineBranchStateDone        LineBranchState = "done"
+	LineBranchStateGone        LineBranchState = "gone"
+	LineBranchStateWaiting     LineBranchState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the LineBranchState enum.
+func (e LineBranchState) Valid() bool {
+	switch e {
+	case LineBranchStateClassifying:
+		return true
+	case LineBranchStateDone:
+		return true
+	case LineBranchStateGone:
+		return true
+	case LineBranchStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NotesProtection.
 const (
 	NotesProtectionMode   NotesProtection = "mode"
@@ -576,22 +600,22 @@ func (e RepoMode) Valid() bool {
 
 // Defines values for ReportState.
 const (
-	Done    ReportState = "done"
-	Failed  ReportState = "failed"
-	Running ReportState = "running"
-	Waiting ReportState = "waiting"
+	ReportStateDone    ReportState = "done"
+	ReportStateFailed  ReportState = "failed"
+	ReportStateRunning ReportState = "running"
+	ReportStateWaiting ReportState = "waiting"
 )
 
 // Valid indicates whether the value is a known member of the ReportState enum.
 func (e ReportState) Valid() bool {
 	switch e {
-	case Done:
+	case ReportStateDone:
 		return true
-	case Failed:
+	case ReportStateFailed:
 		return true
-	case Running:
+	case ReportStateRunning:
 		return true
-	case Waiting:
+	case ReportStateWaiting:
 		return true
 	default:
 		return false
@@ -783,7 +807,10 @@ func (e GetAnalyticsParamsSeries) Valid() bool {
 
 // Defines values for GetAnalyticsParamsBy.
 const (
+	GetAnalyticsParamsByCategory GetAnalyticsParamsBy = "category"
+	GetAnalyticsParamsByHour     GetAnalyticsParamsBy = "hour"
 	GetAnalyticsParamsByModel    GetAnalyticsParamsBy = "model"
+	GetAnalyticsParamsByPath     GetAnalyticsParamsBy = "path"
 	GetAnalyticsParamsByProvider GetAnalyticsParamsBy = "provider"
 	GetAnalyticsParamsByRepo     GetAnalyticsParamsBy = "repo"
 	GetAnalyticsParamsByTeam     GetAnalyticsParamsBy = "team"
@@ -794,7 +821,13 @@ const (
 // Valid indicates whether the value is a known member of the GetAnalyticsParamsBy enum.
 func (e GetAnalyticsParamsBy) Valid() bool {
 	switch e {
+	case GetAnalyticsParamsByCategory:
+		return true
+	case GetAnalyticsParamsByHour:
+		return true
 	case GetAnalyticsParamsByModel:
+		return true
+	case GetAnalyticsParamsByPath:
 		return true
 	case GetAnalyticsParamsByProvider:
 		return true
@@ -1227,9 +1260,16 @@ type Analytics struct {
 	DailyTrend []DaySums `json:"daily_trend"`
 	Figures    Figures   `json:"figures"`
 
+	// Folders Lines of folders, those with the most AI lines first, and last of the files that lie in none of them; empty unless asked for.
+	// What was paid cannot be told by folder.
+	Folders []FolderFigures `json:"folders"`
+
 	// Groups Empty unless asked for.
 	Groups []FiguresGroup `json:"groups"`
-	Live   LiveCounts     `json:"live"`
+
+	// Kinds Prompts by category or hour; empty unless asked for.
+	Kinds []PromptKind `json:"kinds"`
+	Live  LiveCounts   `json:"live"`
 
 	// LiveRows The path of this API that says where they are.
 	LiveRows        string         `json:"live_rows"`
@@ -1645,10 +1685,13 @@ type Figures struct {
 	Coverage *float64 `json:"coverage"`
 
 	// Lines Numbers of lines: added = ai + human + unknown; trailer is a part of ai, excluded beside them.
-	Lines           LineCounts `json:"lines"`
-	Prompts         int64      `json:"prompts"`
-	Receipts        int64      `json:"receipts"`
-	ReceiptsCurrent int64      `json:"receipts_current"`
+	Lines   LineCounts `json:"lines"`
+	Prompts int64      `json:"prompts"`
+
+	// Quality Scores that tools give prompts, from 0 to 100. Prompts without one count nowhere here.
+	Quality         PromptQuality `json:"quality"`
+	Receipts        int64         `json:"receipts"`
+	ReceiptsCurrent int64         `json:"receipts_current"`
 
 	// Rows The paths of this API that list what was counted; null where it cannot be listed by what it is grouped by.
 	Rows struct {
@@ -1661,6 +1704,9 @@ type Figures struct {
 		Receipts *string `json:"receipts"`
 		Unknown  *string `json:"unknown"`
 	} `json:"rows"`
+
+	// Time How long prompts took, as their tools say. Those that ran side by side count each.
+	Time   PromptTime `json:"time"`
 	Tokens struct {
 		// CacheCreation An exact decimal.
 		CacheCreation Decimal `json:"cache_creation"`
@@ -1712,6 +1758,39 @@ type Finding struct {
 
 // FindingSeverity defines model for Finding.Severity.
 type FindingSeverity string
+
+// FolderFigures defines model for FolderFigures.
+type FolderFigures struct {
+	AiShare *float64    `json:"ai_share"`
+	Lines   FolderLines `json:"lines"`
+	Live    LiveCounts  `json:"live"`
+
+	// Own Whether these are the files of the folder that was asked for that lie in none below it.
+	Own bool `json:"own"`
+
+	// Path Ends in a slash; the root is empty. Bytes that are no text are replaced.
+	Path string `json:"path"`
+
+	// Rows Null where they cannot be listed, as of a path that is no text.
+	Rows struct {
+		Commits *string `json:"commits"`
+
+		// Folders This, of the folder.
+		Folders *string `json:"folders"`
+		Live    *string `json:"live"`
+	} `json:"rows"`
+	UnknownShare *float64 `json:"unknown_share"`
+}
+
+// FolderLines defines model for FolderLines.
+type FolderLines struct {
+	Added    int64 `json:"added"`
+	Ai       int64 `json:"ai"`
+	Excluded int64 `json:"excluded"`
+	Human    int64 `json:"human"`
+	Trailer  int64 `json:"trailer"`
+	Unknown  int64 `json:"unknown"`
+}
 
 // Forge defines model for Forge.
 type Forge string
@@ -1851,6 +1930,34 @@ type Key struct {
 	// User The e-mail address of the person whose key it is, empty for a machine's.
 	User string `json:"user"`
 }
+
+// LineBranch defines model for LineBranch.
+type LineBranch struct {
+	// Commits Those that are classified and that the default branch does not reach.
+	Commits int64 `json:"commits"`
+
+	// Cut Whether it has more commits than are kept.
+	Cut   bool        `json:"cut"`
+	Lines FolderLines `json:"lines"`
+
+	// Open Those still to be classified.
+	Open        int64     `json:"open"`
+	Ref         string    `json:"ref"`
+	RequestedAt time.Time `json:"requested_at"`
+	RequestedBy string    `json:"requested_by"`
+
+	// Rows The path of this API that lists the commits.
+	Rows string `json:"rows"`
+
+	// State Waiting for a look since it was asked for or moved; classifying its commits; done; or there is no such branch any more.
+	State LineBranchState `json:"state"`
+
+	// Tip Empty when there is no branch of the name any more.
+	Tip string `json:"tip"`
+}
+
+// LineBranchState Waiting for a look since it was asked for or moved; classifying its commits; done; or there is no such branch any more.
+type LineBranchState string
 
 // LineCounts Numbers of lines: added = ai + human + unknown; trailer is a part of ai, excluded beside them.
 type LineCounts struct {
@@ -2356,6 +2463,49 @@ type Prompt struct {
 
 // PromptCostBasis defines model for Prompt.CostBasis.
 type PromptCostBasis string
+
+// PromptKind defines model for PromptKind.
+type PromptKind struct {
+	// CostUsd An exact decimal.
+	CostUsd Decimal `json:"cost_usd"`
+
+	// Key The category as tools write it, or the hour of the day in the organisation's time zone, 00 to 23.
+	Key     string `json:"key"`
+	Prompts int64  `json:"prompts"`
+
+	// Quality Scores that tools give prompts, from 0 to 100. Prompts without one count nowhere here.
+	Quality PromptQuality `json:"quality"`
+
+	// Time How long prompts took, as their tools say. Those that ran side by side count each.
+	Time PromptTime `json:"time"`
+}
+
+// PromptQuality Scores that tools give prompts, from 0 to 100. Prompts without one count nowhere here.
+type PromptQuality struct {
+	// Average Null when none has one.
+	Average *float64 `json:"average"`
+
+	// Excellent From 90 on.
+	Excellent int64 `json:"excellent"`
+
+	// Fair From 50 to 69.
+	Fair int64 `json:"fair"`
+
+	// Good From 70 to 89.
+	Good int64 `json:"good"`
+	Poor int64 `json:"poor"`
+
+	// Scored Prompts that have a score.
+	Scored int64 `json:"scored"`
+}
+
+// PromptTime How long prompts took, as their tools say. Those that ran side by side count each.
+type PromptTime struct {
+	Hours float64 `json:"hours"`
+
+	// Timed Prompts of which it is known.
+	Timed int64 `json:"timed"`
+}
 
 // Provenance The note body that the content was taken from.
 type Provenance struct {
@@ -3329,8 +3479,13 @@ type GetAnalyticsParams struct {
 
 	// By List the figures of each part as well, up to 100, the costliest first. Users are people, under one of their addresses; a
 	// member of two teams counts in both. Of models and providers lines are AI lines. `tool` is `provider` under the
-	// name that it has among lines; neither goes with `team` or `user`.
+	// name that it has among lines; neither goes with `team` or `user`. By `category` and `hour` the parts are in `kinds`: prompts
+	// alone have them. By `path` they are in `folders`: the folders in one of the one repository that is named, without `team` or
+	// `user`.
 	By GetAnalyticsParamsBy `form:"by,omitempty" json:"by,omitempty"`
+
+	// Path The folder whose folders are listed, by `path`; empty is the root.
+	Path string `form:"path,omitempty" json:"path,omitempty"`
 
 	// Compare With `previous`, the figures of the period before as well: of as many months if the period is of whole months, else of as
 	// many days. Needs `from` and `to`.
@@ -3403,6 +3558,13 @@ type ListCommitsParams struct {
 
 	// Class Commits that added such lines.
 	Class ListCommitsParamsClass `form:"class,omitempty" json:"class,omitempty"`
+
+	// Ref Of the one repository that is named, the commits of this branch that the default branch does not reach. It must have been
+	// asked for (`POST /api/v1/repos/{repo}/branches`).
+	Ref string `form:"ref,omitempty" json:"ref,omitempty"`
+
+	// Path Commits that added lines to files below the folder.
+	Path string `form:"path,omitempty" json:"path,omitempty"`
 
 	// Noted Whether a note speaks of the commit.
 	Noted *bool `form:"noted,omitempty" json:"noted,omitempty"`
@@ -3831,6 +3993,16 @@ type ListReposParams struct {
 	Url string `form:"url,omitempty" json:"url,omitempty"`
 }
 
+// DropLineBranchParams defines parameters for DropLineBranch.
+type DropLineBranchParams struct {
+	Ref string `form:"ref" json:"ref"`
+}
+
+// AddLineBranchJSONBody defines parameters for AddLineBranch.
+type AddLineBranchJSONBody struct {
+	Ref string `json:"ref"`
+}
+
 // ListFindingsParams defines parameters for ListFindings.
 type ListFindingsParams struct {
 	Severity ListFindingsParamsSeverity `form:"severity,omitempty" json:"severity,omitempty"`
@@ -4121,6 +4293,9 @@ type AddRepoJSONRequestBody = NewRepo
 
 // UpdateRepoJSONRequestBody defines body for UpdateRepo for application/json ContentType.
 type UpdateRepoJSONRequestBody = RepoSettings
+
+// AddLineBranchJSONRequestBody defines body for AddLineBranch for application/json ContentType.
+type AddLineBranchJSONRequestBody AddLineBranchJSONBody
 
 // SetRetentionJSONRequestBody defines body for SetRetention for application/json ContentType.
 type SetRetentionJSONRequestBody SetRetentionJSONBody
@@ -4465,6 +4640,15 @@ type ServerInterface interface {
 	// UpdateRepo Change how pushes to a repository are judged and served
 	// (PATCH /api/v1/repos/{repo})
 	UpdateRepo(w http.ResponseWriter, r *http.Request, repo RepoPath)
+	// DropLineBranch Forget what was found of a branch
+	// (DELETE /api/v1/repos/{repo}/branches)
+	DropLineBranch(w http.ResponseWriter, r *http.Request, repo RepoPath, params DropLineBranchParams)
+	// ListLineBranches Branches beside the default one whose commits are classified since somebody asked for it
+	// (GET /api/v1/repos/{repo}/branches)
+	ListLineBranches(w http.ResponseWriter, r *http.Request, repo RepoPath)
+	// AddLineBranch Have the commits of a branch classified that the default branch does not reach
+	// (POST /api/v1/repos/{repo}/branches)
+	AddLineBranch(w http.ResponseWriter, r *http.Request, repo RepoPath)
 	// GetCommit What the notes say of one commit
 	// (GET /api/v1/repos/{repo}/commits/{sha})
 	GetCommit(w http.ResponseWriter, r *http.Request, repo RepoPath, sha string)
@@ -4832,6 +5016,19 @@ func (siw *ServerInterfaceWrapper) GetAnalytics(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// ------------- Optional query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "path", r.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "path"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "compare" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "compare", r.URL.Query(), &params.Compare, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -5138,6 +5335,32 @@ func (siw *ServerInterfaceWrapper) ListCommits(w http.ResponseWriter, r *http.Re
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "class"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "class", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "ref" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ref", r.URL.Query(), &params.Ref, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "ref"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ref", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "path", r.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "path"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
 		}
 		return
 	}
@@ -7642,6 +7865,100 @@ func (siw *ServerInterfaceWrapper) UpdateRepo(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// DropLineBranch operation middleware
+func (siw *ServerInterfaceWrapper) DropLineBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repo" -------------
+	var repo RepoPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repo", mux.Vars(r)["repo"], &repo, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DropLineBranchParams
+
+	// ------------- Required query parameter "ref" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "ref", r.URL.Query(), &params.Ref, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "ref"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ref", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DropLineBranch(w, r, repo, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListLineBranches operation middleware
+func (siw *ServerInterfaceWrapper) ListLineBranches(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repo" -------------
+	var repo RepoPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repo", mux.Vars(r)["repo"], &repo, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListLineBranches(w, r, repo)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddLineBranch operation middleware
+func (siw *ServerInterfaceWrapper) AddLineBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repo" -------------
+	var repo RepoPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repo", mux.Vars(r)["repo"], &repo, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddLineBranch(w, r, repo)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetCommit operation middleware
 func (siw *ServerInterfaceWrapper) GetCommit(w http.ResponseWriter, r *http.Request) {
 
@@ -9355,6 +9672,12 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/v1/rework", wrapper.GetRework).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/live/files/{path}", wrapper.GetLiveFile).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/branches", wrapper.DropLineBranch).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/branches", wrapper.ListLineBranches).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/branches", wrapper.AddLineBranch).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/repos/{repo}/reattachments", wrapper.ListReattachments).Methods(http.MethodGet)
 
@@ -12796,6 +13119,121 @@ func (response UpdateRepodefaultApplicationProblemPlusJSONResponse) VisitUpdateR
 	return err
 }
 
+type DropLineBranchRequestObject struct {
+	Repo   RepoPath `json:"repo"`
+	Params DropLineBranchParams
+}
+
+type DropLineBranchResponseObject interface {
+	VisitDropLineBranchResponse(w http.ResponseWriter) error
+}
+
+type DropLineBranch204Response struct {
+}
+
+func (response DropLineBranch204Response) VisitDropLineBranchResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DropLineBranchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DropLineBranchdefaultApplicationProblemPlusJSONResponse) VisitDropLineBranchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineBranchesRequestObject struct {
+	Repo RepoPath `json:"repo"`
+}
+
+type ListLineBranchesResponseObject interface {
+	VisitListLineBranchesResponse(w http.ResponseWriter) error
+}
+
+type ListLineBranches200JSONResponse struct {
+	Items []LineBranch `json:"items"`
+}
+
+func (response ListLineBranches200JSONResponse) VisitListLineBranchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineBranchesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLineBranchesdefaultApplicationProblemPlusJSONResponse) VisitListLineBranchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddLineBranchRequestObject struct {
+	Repo RepoPath `json:"repo"`
+	Body *AddLineBranchJSONRequestBody
+}
+
+type AddLineBranchResponseObject interface {
+	VisitAddLineBranchResponse(w http.ResponseWriter) error
+}
+
+type AddLineBranch202JSONResponse LineBranch
+
+func (response AddLineBranch202JSONResponse) VisitAddLineBranchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddLineBranchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddLineBranchdefaultApplicationProblemPlusJSONResponse) VisitAddLineBranchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetCommitRequestObject struct {
 	Repo RepoPath `json:"repo"`
 	Sha  string   `json:"sha"`
@@ -14795,6 +15233,15 @@ type StrictServerInterface interface {
 	// UpdateRepo Change how pushes to a repository are judged and served
 	// (PATCH /api/v1/repos/{repo})
 	UpdateRepo(ctx context.Context, request UpdateRepoRequestObject) (UpdateRepoResponseObject, error)
+	// DropLineBranch Forget what was found of a branch
+	// (DELETE /api/v1/repos/{repo}/branches)
+	DropLineBranch(ctx context.Context, request DropLineBranchRequestObject) (DropLineBranchResponseObject, error)
+	// ListLineBranches Branches beside the default one whose commits are classified since somebody asked for it
+	// (GET /api/v1/repos/{repo}/branches)
+	ListLineBranches(ctx context.Context, request ListLineBranchesRequestObject) (ListLineBranchesResponseObject, error)
+	// AddLineBranch Have the commits of a branch classified that the default branch does not reach
+	// (POST /api/v1/repos/{repo}/branches)
+	AddLineBranch(ctx context.Context, request AddLineBranchRequestObject) (AddLineBranchResponseObject, error)
 	// GetCommit What the notes say of one commit
 	// (GET /api/v1/repos/{repo}/commits/{sha})
 	GetCommit(ctx context.Context, request GetCommitRequestObject) (GetCommitResponseObject, error)
@@ -17194,6 +17641,92 @@ func (sh *strictHandler) UpdateRepo(w http.ResponseWriter, r *http.Request, repo
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateRepoResponseObject); ok {
 		if err := validResponse.VisitUpdateRepoResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DropLineBranch operation middleware
+func (sh *strictHandler) DropLineBranch(w http.ResponseWriter, r *http.Request, repo RepoPath, params DropLineBranchParams) {
+	var request DropLineBranchRequestObject
+
+	request.Repo = repo
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DropLineBranch(ctx, request.(DropLineBranchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DropLineBranch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DropLineBranchResponseObject); ok {
+		if err := validResponse.VisitDropLineBranchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLineBranches operation middleware
+func (sh *strictHandler) ListLineBranches(w http.ResponseWriter, r *http.Request, repo RepoPath) {
+	var request ListLineBranchesRequestObject
+
+	request.Repo = repo
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLineBranches(ctx, request.(ListLineBranchesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLineBranches")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListLineBranchesResponseObject); ok {
+		if err := validResponse.VisitListLineBranchesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddLineBranch operation middleware
+func (sh *strictHandler) AddLineBranch(w http.ResponseWriter, r *http.Request, repo RepoPath) {
+	var request AddLineBranchRequestObject
+
+	request.Repo = repo
+
+	var body AddLineBranchJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AddLineBranch(ctx, request.(AddLineBranchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddLineBranch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AddLineBranchResponseObject); ok {
+		if err := validResponse.VisitAddLineBranchResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

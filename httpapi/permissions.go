@@ -32,6 +32,7 @@ var needs = map[string]need{
 	"getLive": reading, "getLiveFile": reading, "recallLines": reading, "getRework": reading,
 	"postReceipts": ingesting,
 	"listRepos":    reading, "getRepo": reading, "getCommit": reading, "listFindings": reading, "listReattachments": reading,
+	"listLineBranches": reading, "addLineBranch": writing, "dropLineBranch": writing,
 	"addRepo": admin, "updateRepo": admin, "removeRepo": admin, "syncRepo": writing,
 	"checkHook": hooking, "judgePush": hooking, "reportPush": hooking,
 	"getOrg": reading, "updateOrg": admin,

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,6 +14,7 @@ import (
 	"github.com/blameprompt/enterprise/notes/lines/added"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 )
 
 // newKeeper makes what classifies added lines.
@@ -97,17 +100,38 @@ type linesShown struct {
 	Trailer    int64  `json:"trailer"`
 	Excluded   int64  `json:"excluded"`
 	Unreadable int64  `json:"unreadable"`
+	// Branches are those beside the default one that were asked for.
+	Branches []branchShown `json:"branches"`
+}
+
+type branchShown struct {
+	Ref      string `json:"ref"`
+	Done     bool   `json:"done"`
+	Cut      bool   `json:"cut"`
+	Commits  int64  `json:"commits"`
+	Waiting  int64  `json:"waiting"`
+	Added    int64  `json:"added"`
+	AI       int64  `json:"ai"`
+	Human    int64  `json:"human"`
+	Unknown  int64  `json:"unknown"`
+	Trailer  int64  `json:"trailer"`
+	Excluded int64  `json:"excluded"`
 }
 
 func newRepoLines(a *app) *cobra.Command {
-	return &cobra.Command{
+	var branch, drop string
+	cmd := &cobra.Command{
 		Use:   "lines NAME",
 		Short: "Show whose the added lines of a repository are, and how far they are classified",
 		Long: "Show whose the lines are that commits of the default branch added, and how far they are classified. It waits\n" +
-			"until they are; docs/numbers.md says what the figures mean.",
+			"until they are; docs/numbers.md says what the figures mean. With --branch, that branch is classified as well: the\n" +
+			"commits that the default branch does not reach. It stays so until it is dropped.",
 		Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, _ access.Principal, repo store.Repo) error {
+			return a.withRepo(cmd.Context(), args[0], func(ctx context.Context, s *session, by access.Principal, repo store.Repo) error {
+				if err := setLineBranch(ctx, s, by, repo, branch, drop); err != nil {
+					return err
+				}
 				bar := a.newProgress()
 				classify := classifyHere
 				if s.daemon {
@@ -122,6 +146,36 @@ func newRepoLines(a *app) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&branch, "branch", "", "Classify this branch as well")
+	cmd.Flags().StringVar(&drop, "drop-branch", "", "Forget what was found of this branch")
+	cmd.MarkFlagsMutuallyExclusive("branch", "drop-branch")
+	return cmd
+}
+
+// setLineBranch asks for a branch, or drops it. Names are branches as git branch
+// lists them, or whole refs.
+func setLineBranch(ctx context.Context, s *session, by access.Principal, repo store.Repo, branch, drop string) error {
+	whole := func(name string) string { return "refs/heads/" + strings.TrimPrefix(name, "refs/heads/") }
+	if drop != "" {
+		err := s.db.DropLineBranch(ctx, by, repo.ID, whole(drop))
+		if errors.Is(err, store.ErrNotFound) {
+			err = fmt.Errorf("%s is not classified beside the default branch", whole(drop))
+		}
+		return err
+	}
+	if branch == "" {
+		return nil
+	}
+	demands, err := queue.New(queue.Config{DB: s.db, Log: s.log})
+	if err != nil {
+		return err
+	}
+	return s.db.InTx(ctx, func(tx *store.Tx) error {
+		if err := tx.AddLineBranch(ctx, by, repo.ID, whole(branch)); err != nil {
+			return err
+		}
+		return demands.Poke(ctx, tx, added.Task)
+	})
 }
 
 func (a *app) printLines(ctx context.Context, s *session, repo store.Repo) error {
@@ -153,6 +207,17 @@ func (a *app) printLines(ctx context.Context, s *session, repo store.Repo) error
 		{"Human", share(sums.Human, sums.Added)},
 		{"Unknown", share(sums.Unknown, sums.Added)},
 		{"Excluded", strconv.FormatInt(sums.Excluded, 10)},
+	}
+	branches, err := s.db.LineBranches(ctx, repo.OrgID, repo.ID)
+	if err != nil {
+		return err
+	}
+	shown.Branches = []branchShown{}
+	for _, b := range branches {
+		shown.Branches = append(shown.Branches, branchShown{Ref: b.Ref, Done: !b.Waiting && b.Open == 0, Cut: b.Cut, Commits: b.Commits,
+			Waiting: b.Open, Added: b.Added, AI: b.AI, Human: b.Human, Unknown: b.Unknown, Trailer: b.Trailer, Excluded: b.Excluded})
+		rows = append(rows, []string{"Beside: " + b.Ref, fmt.Sprintf("%d commits, %d waiting, %d added lines, AI %s, human %s, unknown %s",
+			b.Commits, b.Open, b.Added, share(b.AI, b.Added), share(b.Human, b.Added), share(b.Unknown, b.Added))})
 	}
 	return a.print(shown, []string{"FIELD", "VALUE"}, rows)
 }
