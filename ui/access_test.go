@@ -53,6 +53,7 @@ var visits = map[string]visit{
 	"GET /enforcement/waiting":                {},
 	"GET /enforcement/violations":             {},
 	"GET /enforcement/reviews":                {},
+	"GET /enforcement/reviews/{id}":           {},
 	"POST /enforcement/reviews":               {roles: writers},
 	"GET /enforcement/waivers":                {},
 	"POST /waivers/{id}/revoke":               {roles: admins},

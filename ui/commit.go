@@ -64,7 +64,7 @@ func (p *pages) commit(w http.ResponseWriter, r *http.Request) error {
 	page.layOut()
 	var runs []store.AddedRun
 	if page.Lines != nil {
-		runs = page.Lines.Runs
+		runs = append([]store.AddedRun{}, page.Lines.Runs...)
 	}
 	if page.Diff, page.MoreDiff, err = p.diff(r.Context(), repo.ID, id, runs); err != nil {
 		return err

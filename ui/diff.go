@@ -46,8 +46,20 @@ var (
 	hunkHead  = regexp.MustCompile(`^@@ -[0-9]+(?:,[0-9]+)? \+([0-9]+)(?:,[0-9]+)? @@`)
 )
 
+// Sign is the class of an added line in two letters, for those who see no colours.
+func (l DiffLine) Sign() string {
+	switch l.Class {
+	case "ai", "human":
+		return l.Class[:2]
+	case "unknown":
+		return "··"
+	}
+	return "  "
+}
+
 // diff reads the beginning of what a commit changed from the mirror. Without
-// the commit there, or without a mirror, there is none.
+// the commit there, or without a mirror, there is none. Nil runs say that its
+// lines are not classified.
 func (p *pages) diff(ctx context.Context, repo uuid.UUID, commit string, runs []store.AddedRun) (files []DiffFile, more bool, err error) {
 	oid, err := gitcmd.ParseOID(commit)
 	if err != nil || p.cfg.MirrorRoot == "" {
@@ -67,7 +79,7 @@ func (p *pages) diff(ctx context.Context, repo uuid.UUID, commit string, runs []
 	if known, err := git.HasCommit(ctx, oid); err != nil || !known {
 		return nil, false, err
 	}
-	d := diffReader{owners: ownersOf(runs)}
+	d := diffReader{owners: ownersOf(runs), classified: runs != nil}
 	command := git.Command(ctx, "diff-tree", "-p", "-r", "--root", "-m", "--first-parent", "--no-commit-id", "-M50%", "--diff-algorithm=myers",
 		"--indent-heuristic", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", string(oid))
 	command.Config = []string{"core.quotePath=false"}
@@ -89,8 +101,9 @@ func ownersOf(runs []store.AddedRun) map[string][]store.AddedRun {
 
 // diffReader reads a patch line by line.
 type diffReader struct {
-	owners map[string][]store.AddedRun
-	files  []DiffFile
+	owners     map[string][]store.AddedRun
+	classified bool
+	files      []DiffFile
 	// inHunk says that lines are a file's content, next which line of the new file
 	// comes next.
 	inHunk      bool
@@ -142,7 +155,9 @@ func (d *diffReader) take(line string) error {
 		d.head(line)
 	case strings.HasPrefix(line, "+"):
 		added := DiffLine{Kind: "is", Number: strconv.Itoa(d.next), Text: line}
-		added.Class, added.Receipt = d.owner(d.next)
+		if d.classified {
+			added.Class, added.Receipt = d.owner(d.next)
+		}
 		d.next++
 		return d.add(added)
 	case strings.HasPrefix(line, "-"):

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -20,17 +21,21 @@ import (
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 	"github.com/blameprompt/enterprise/store/storetest"
 )
 
 // world is the pages over a database of its own, with two organisations.
 type world struct {
-	t          testing.TB
-	db         *store.DB
-	accounts   *auth.Accounts
-	srv        *httptest.Server
-	clock      *clock
-	log        *strings.Builder
+	t        testing.TB
+	db       *store.DB
+	accounts *auth.Accounts
+	srv      *httptest.Server
+	clock    *clock
+	log      *strings.Builder
+	// mirrors is the root of the mirrors, fetched the repositories that were demanded.
+	mirrors    string
+	fetched    *demands
 	desk       *compliance.Desk
 	org, rival store.Org
 }
@@ -57,13 +62,23 @@ func newWorld(t testing.TB, change ...func(*auth.AccountConfig)) *world {
 		t.Fatal(err)
 	}
 	w.desk = &compliance.Desk{DB: w.db, Dir: t.TempDir(), Now: w.clock.time}
-	handler, err := New(Config{DB: w.db, Spec: spec, Accounts: w.accounts, Reports: w.desk, PublicURL: cfg.PublicURL, Version: "1.2.3"})
+	w.mirrors, w.fetched = t.TempDir(), &demands{}
+	handler, err := New(Config{DB: w.db, Spec: spec, MirrorRoot: w.mirrors, Fetches: w.fetched, Accounts: w.accounts, Reports: w.desk, PublicURL: cfg.PublicURL, Version: "1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.srv = httptest.NewServer(respond.Wrap(respond.Options{Log: zerolog.New(zerolog.SyncWriter(w.log))}, handler))
 	t.Cleanup(w.srv.Close)
 	return w
+}
+
+// demands notes what is to be fetched; the queue's own tests hold what becomes of
+// that.
+type demands struct{ repos []uuid.UUID }
+
+func (d *demands) DemandFetch(_ context.Context, _ *store.Tx, _, repo uuid.UUID, _ queue.Demand) error {
+	d.repos = append(d.repos, repo)
+	return nil
 }
 
 // clock is a clock that stands still until it is advanced.

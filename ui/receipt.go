@@ -17,6 +17,8 @@ type Receipt struct {
 	store.ReceiptDetail
 	// Violations are those of its commit that name it or no receipt at all.
 	Violations []store.Violation
+	// Results are what policies said of it in all.
+	Results []store.ReceiptResult
 	// Extra is what the tool said beside what has a place of its own, and Dialogue
 	// the conversation where the organisation keeps it, both as JSON.
 	Extra, Dialogue string
@@ -52,6 +54,9 @@ func (p *pages) receipt(w http.ResponseWriter, r *http.Request) error {
 	page.Extra, _ = indented(page.Detail, maxText)
 	page.Dialogue, page.DialogueCut = indented(page.Conversation, maxText)
 	if page.Violations, err = p.receiptViolations(r, page); err != nil {
+		return err
+	}
+	if page.Results, err = p.cfg.DB.ResultsOf(r.Context(), base.Viewer.Org, id); err != nil {
 		return err
 	}
 	return p.show(w, r, http.StatusOK, "receipt", page)
@@ -118,4 +123,15 @@ func clip(text string, limit int) string {
 		limit--
 	}
 	return text[:limit] + "…"
+}
+
+// resultMark shows what policies said of a receipt.
+func resultMark(result store.ReceiptResult) Mark {
+	switch result {
+	case store.ResultHeld, store.ResultRefused:
+		return Mark{"bad", string(result)}
+	case store.ResultWarned:
+		return Mark{"warn", string(result)}
+	}
+	return Mark{"quiet", string(result)}
 }

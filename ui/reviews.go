@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
 )
@@ -95,6 +97,64 @@ func (c *Change) describe(input *push.Input) {
 		c.Files = commit.Files[:min(len(commit.Files), maxFiles)]
 		c.MoreFiles = len(commit.Files) - len(c.Files)
 	}
+}
+
+// ReviewPage is a commit that waits for a review, with its change as far as it
+// is here.
+type ReviewPage struct {
+	Base
+	Tabs []Tab
+	Change
+	Diff     []DiffFile
+	MoreDiff bool
+}
+
+// openReview shows the change of a commit that waits. Of a held branch the
+// mirror has it; the content of a refused push never came, so that the files are
+// shown as the hook counted them.
+func (p *pages) openReview(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	base, err := p.newBase(r, "/enforcement", "Review")
+	if err != nil {
+		return err
+	}
+	wanted, err := p.cfg.DB.WantedReviews(r.Context(), base.Viewer.Org, maxListed)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(wanted, func(row store.WantedReview) bool { return row.ID == id })
+	if at < 0 {
+		return &respond.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "The commit waits for no review any more: it was reviewed, waived or replaced."}
+	}
+	changes, err := p.changes(r.Context(), base.Viewer.Org, wanted[at:at+1])
+	if err != nil {
+		return err
+	}
+	page := &ReviewPage{Base: base, Tabs: enforcementTabs(reviewsPath), Change: changes[0]}
+	page.Title = "Review of " + short(page.Commit)
+	runs, err := p.runsOf(r.Context(), base.Viewer.Org, page.RepoID, page.Commit)
+	if err != nil {
+		return err
+	}
+	if page.Diff, page.MoreDiff, err = p.diff(r.Context(), page.RepoID, page.Commit, runs); err != nil {
+		return err
+	}
+	return p.show(w, r, http.StatusOK, "review", page)
+}
+
+// runsOf are whose the lines of a commit are; nil if they are not classified.
+func (p *pages) runsOf(ctx context.Context, org, repo uuid.UUID, commit string) ([]store.AddedRun, error) {
+	known, err := p.cfg.DB.CommitNotes(ctx, org, repo, commit)
+	if errors.Is(err, store.ErrNotFound) || err == nil && known.Lines == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append([]store.AddedRun{}, known.Lines.Runs...), nil
 }
 
 // review approves or rejects a commit of a decision.

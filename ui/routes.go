@@ -72,6 +72,7 @@ func routes() []route {
 		{get, "/enforcement/waiting", access.ToRead, (*pages).waiting, 0},
 		{get, violationsPath, access.ToRead, (*pages).violations, 0},
 		{get, reviewsPath, access.ToRead, (*pages).reviews, 0},
+		{get, reviewsPath + "/{id}", access.ToRead, (*pages).openReview, 0},
 		{post, reviewsPath, access.ToWrite, (*pages).review, 0},
 		{get, waiversPath, access.ToRead, (*pages).waivers, 0},
 		{post, "/waivers/{id}/revoke", access.ToAdminister, (*pages).revokeWaiver, 0},

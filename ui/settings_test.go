@@ -1,0 +1,105 @@
+package ui
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/storetest"
+)
+
+func TestPricesAreSetAndTakenAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person(w.org, "ada@example.com", access.RoleAdmin)
+	b.get("/settings/prices?q=opus").want(http.StatusOK).says("claude-opus").says("None of that name")
+	set := []string{"do", "set", "model", "house <b>", "input", "4", "output", "20", "valid_from", "2026-10-01", "source", "contract"}
+	b.post("/settings/prices", set...).leads("/settings/prices?done=prices-changed")
+	b.get("/settings/prices").says("house &lt;b&gt;").says("contract")
+	b.post("/settings/prices", "do", "set", "model", "x", "input", "many", "source", "kept").want(http.StatusBadRequest).says("input").says(`value="kept"`)
+	b.post("/settings/prices", "do", "alias", "alias", "mine", "model", "house <b>").leads("/settings/prices?done=prices-changed")
+	b.get("/settings/prices").says("mine")
+	b.post("/settings/prices", "do", "remove-alias", "alias", "mine").leads("/settings/prices?done=prices-changed")
+	b.post("/settings/prices", "do", "remove", "id", w.column(`SELECT id::text FROM price_entries`)).leads("/settings/prices?done=prices-changed")
+	if got := storetest.Column(t, w.db, `SELECT model FROM price_entries UNION ALL SELECT alias FROM price_aliases`); len(got) != 0 {
+		t.Errorf("%q stay", got)
+	}
+	b.post("/settings/prices", "do", "nothing").want(http.StatusBadRequest)
+}
+
+func TestIdentitiesAreJoinedAndSplit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person(w.org, "ada@example.com", access.RoleAdmin)
+	const page, done = "/settings/identities", "/settings/identities?done=people-joined"
+	b.post(page, "do", "join", "person", "ada@example.com", "emails", "a@home.example\nada@work.example").leads(done)
+	b.get(page).want(http.StatusOK).says("a@home.example").says("ada@work.example")
+	b.get(page + "?email=a@home.example").says("is the person")
+	b.post(page, "do", "split", "email", "a@home.example").leads(done)
+	b.get(page).says("stands for itself")
+	b.post(page, "do", "reset", "email", "a@home.example").leads(done)
+	b.post(page, "do", "join", "person", "nobody", "emails", "x").want(http.StatusBadRequest).says("must be an e-mail address")
+	b.post(page, "do", "bot", "pattern", "*-robot@example.com").leads(done)
+	b.get(page).says("*-robot@example.com")
+	b.post(page, "do", "forget-bot", "pattern", "*-robot@example.com").leads(done)
+	want := []string{"identity.join", "identity.join", "identity.split", "identity.reset"}
+	if got := w.actions(); !slices.Equal(slices.DeleteFunc(got, func(a string) bool { return !strings.HasPrefix(a, "identity.") }), want) {
+		t.Errorf("acts %q", got)
+	}
+}
+
+func TestPrivacyIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person(w.org, "ada@example.com", access.RoleAdmin)
+	const page = "/settings/privacy"
+	b.post(page, "do", "prompts", "prompts", "hashed").leads(page + "?done=changed")
+	b.get(page).want(http.StatusOK).says(`value="hashed" checked`)
+	b.post(page, "do", "retention", "class", "deliveries", "days", "30").leads(page + "?done=changed")
+	b.get(page).says(`value="30"`)
+	b.post(page, "do", "retention", "class", "deliveries", "days", "never").want(http.StatusBadRequest)
+	w.person(w.org, "bob@example.com", access.RoleMember)
+	file := b.post(page+"/export", "email", "bob@example.com").want(http.StatusOK).says(`"table":"users"`)
+	if got := file.header.Get("Content-Disposition"); got != `attachment; filename="person.ndjson"` {
+		t.Errorf("the export is %q", got)
+	}
+	b.post(page, "do", "erase", "email", "bob@example.com", "again", "bob").want(http.StatusBadRequest).says("to make sure")
+	b.post(page, "do", "erase", "email", "bob@example.com", "again", "bob@example.com").want(http.StatusOK).says("The person is erased")
+}
+
+func TestADeliveryIsDoneOnceMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person(w.org, "ada@example.com", access.RoleAdmin)
+	record := func(id, repo string, isPush bool) {
+		t.Helper()
+		err := w.db.InTx(t.Context(), func(tx *store.Tx) error {
+			_, _, err := tx.RecordDelivery(t.Context(), w.org.ID, store.Delivery{Forge: "gitea", ID: id, Event: "push", Push: isPush, Name: repo})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	record("early", "web", true)
+	record("ping", "", false)
+	const list = "/settings/webhooks"
+	again := func(id string) page { return b.post(list+"/redeliver", "forge", "gitea", "delivery", id) }
+	again("early").leads(list + "?done=unknown-repo")
+	repo := storetest.MustRepo(t, w.db, w.org, "web", "https://git.example.com/web.git")
+	again("early").leads(list + "?done=redelivered")
+	again("ping").leads(list + "?done=ignored-before")
+	if !slices.Equal(w.fetched.repos, []uuid.UUID{repo.ID}) {
+		t.Errorf("fetched %v, want %v", w.fetched.repos, repo.ID)
+	}
+	if got := again("none"); got.status != http.StatusNotFound {
+		t.Errorf("a delivery that is not there: %d", got.status)
+	}
+	w.person(w.rival, "eve@example.com", access.RoleAdmin).post(list+"/redeliver", "forge", "gitea", "delivery", "early").want(http.StatusNotFound)
+	b.get(list).want(http.StatusOK).says("Redeliver")
+}
