@@ -51,6 +51,6 @@ var definitions = []Definition{
 	{"people", "People", "The addresses that rules and .mailmap files join are one person's: filters and sums take them for one. A commit counts for its author; " +
 		"commits of bots are counted apart."},
 	{"decisions", "Decisions", "A decision is what was said of one push. Its outcome is what the pusher was told; its state is where it stands now: final, pending " +
-		"(receipts may still come), held (its branch takes no more pushes of that pusher) or released."},
+		"(receipts may still come), held (its branch takes no more pushes of that pusher) or released. Its lines are those that the hook counted in what was pushed."},
 	{"violations", "Violations", "A finding of a policy with the outcome warned or refused, at the push or in a late verdict. Waived ones stay on record."},
 }

@@ -50,6 +50,8 @@ func (p *Receipts) Shows(key string) bool {
 type Column struct {
 	Key, Name string
 	Shown     bool
+	// Definition is where its number is defined; empty for what is no number.
+	Definition string
 }
 
 // View is a set of filters under a name.
@@ -59,9 +61,10 @@ type View struct {
 }
 
 var receiptColumns = []Column{
-	{"when", "When", true}, {"prompt", "Prompt", true}, {"user", "User", true}, {"repo", "Repository", true}, {"model", "Model", true},
-	{"cost", "Cost", true}, {"in", "Tokens in", false}, {"out", "Tokens out", false}, {"files", "Files", true}, {"commit", "Commit", false},
-	{"provider", "Provider", false}, {"session", "Session", false}, {"source", "Source", false},
+	{"when", "When", true, ""}, {"prompt", "Prompt", true, ""}, {"user", "User", true, ""}, {"repo", "Repository", true, ""},
+	{"model", "Model", true, ""}, {"cost", "Cost", true, "cost"}, {"in", "Tokens in", false, "tokens"}, {"out", "Tokens out", false, "tokens"},
+	{"files", "Files", true, "claims"}, {"commit", "Commit", false, ""}, {"provider", "Provider", false, ""}, {"session", "Session", false, ""},
+	{"source", "Source", false, ""},
 }
 
 // receiptFilters are the filters in the order of their fields.
