@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,8 @@ func somePaths(cmd *cobra.Command, args []string) error {
 type hookInstall struct {
 	hookPlaces
 	options hooks.Options
-	mode    string
+	// wanted are the settings that the repository is given; empty ones stay.
+	wanted  store.RepoSettings
 	program string
 	host    string
 }
@@ -109,7 +111,8 @@ func newHooksInstall(a *app) *cobra.Command {
 	in.addFlags(cmd, true)
 	flags := cmd.Flags()
 	flags.StringVar(&in.options.Client.Repo, "repo", "", "Name of the repository, for one PATH (default: the remote's at PATH, else what the server calls it)")
-	flags.StringVar(&in.mode, "mode", "", "What becomes of pushes that nobody could judge: advisory or enforcing (default: the repository's)")
+	flags.StringVar(&in.wanted.Mode, "mode", "", "What becomes of pushes that nobody could judge: advisory or enforcing (default: the repository's)")
+	flags.StringVar(&in.wanted.ReceiptMode, "receipts", "", "When receipts are wanted: deferred, wait or same-push (default: the repository's)")
 	flags.StringVar(&in.options.Client.URL, "url", "", "Ask the daemon at this address instead of its socket")
 	flags.StringVar(&in.options.Client.KeyFile, "key-file", "", "File with an API key of scope hook, for --url")
 	flags.StringVar(&in.options.Client.CAFile, "ca-file", "", "Certificates in PEM to trust, for --url")
@@ -125,8 +128,12 @@ func (in *hookInstall) check(paths []string) error {
 	}
 	client := in.options.Client
 	switch {
-	case in.mode != "" && in.mode != store.ModeAdvisory && in.mode != store.ModeEnforcing:
-		return fmt.Errorf("--mode %q is neither advisory nor enforcing", in.mode)
+	case !slices.Contains([]string{"", store.ModeAdvisory, store.ModeEnforcing}, in.wanted.Mode):
+		return fmt.Errorf("--mode %q is neither advisory nor enforcing", in.wanted.Mode)
+	case !slices.Contains([]string{"", store.ReceiptsDeferred, store.ReceiptsWait, store.ReceiptsSamePush}, in.wanted.ReceiptMode):
+		return fmt.Errorf("--receipts %q is neither deferred, wait nor same-push", in.wanted.ReceiptMode)
+	case in.wanted.ReceiptMode != "" && (client.URL != "" || in.host != "" || filelessForge(hooks.Forge(in.forge))):
+		return errors.New("--receipts is for the daemon's own machine; elsewhere there is \"blamepromptd repo set\"")
 	case client.URL == "" && (client.KeyFile != "" || client.CAFile != ""):
 		return errors.New("--key-file and --ca-file are for --url")
 	case client.URL != "" && client.KeyFile == "" && in.host == "" && !filelessForge(hooks.Forge(in.forge)):
@@ -257,21 +264,21 @@ func samePlace(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// mode is the repository's, after it was set to the wanted one, if one is
-// wanted.
-func (r *register) mode(ctx context.Context, name, wanted string, dryRun bool) (string, error) {
+// mode is the repository's, after it was given the settings that are wanted.
+func (r *register) mode(ctx context.Context, name string, wanted store.RepoSettings, dryRun bool) (string, error) {
 	if r == nil || name == "" {
-		return wanted, nil
+		return wanted.Mode, nil
 	}
 	repo, err := r.s.db.Repo(ctx, r.by.Org, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", err
 	}
+	has := func(wanted, there string) bool { return wanted == "" || wanted == there }
 	switch {
-	case wanted == "" || repo.Mode == wanted:
+	case has(wanted.Mode, repo.Mode) && has(wanted.ReceiptMode, repo.ReceiptMode):
 		return repo.Mode, nil
 	case dryRun:
-		return wanted, nil
+		return cmp.Or(wanted.Mode, repo.Mode), nil
 	case err != nil:
 		err = r.s.db.InTx(ctx, func(tx *store.Tx) (err error) {
 			repo, err = tx.EnsureRepo(ctx, r.by, name)
@@ -281,7 +288,7 @@ func (r *register) mode(ctx context.Context, name, wanted string, dryRun bool) (
 			return "", err
 		}
 	}
-	repo, err = r.s.db.UpdateRepo(ctx, r.by, repo.ID, store.RepoSettings{Mode: wanted})
+	repo, err = r.s.db.UpdateRepo(ctx, r.by, repo.ID, wanted)
 	return repo.Mode, err
 }
 
@@ -323,7 +330,7 @@ func (in *hookInstall) installOne(ctx context.Context, dir string, known *regist
 	if err != nil {
 		return hookedRepo{}, err
 	}
-	mode, err := known.mode(ctx, name, in.mode, in.dryRun)
+	mode, err := known.mode(ctx, name, in.wanted, in.dryRun)
 	if err != nil {
 		return hookedRepo{}, err
 	}

@@ -30,7 +30,7 @@ func (in *hookInstall) remoteOptions(cfg *Config) hooks.Options {
 	if out.Client.KeyFile == "" {
 		out.Client.KeyFile = remoteKeyFile
 	}
-	if out.Mode = hooks.Mode(in.mode); in.mode == "" && filelessForge(hooks.Forge(in.forge)) {
+	if out.Mode = hooks.Mode(in.wanted.Mode); in.wanted.Mode == "" && filelessForge(hooks.Forge(in.forge)) {
 		out.Mode = hooks.Advisory
 	}
 	return out
