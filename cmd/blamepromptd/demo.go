@@ -174,7 +174,7 @@ func (a *app) makeDemo(ctx context.Context, cfg *Config, db *store.DB, log zerol
 	defer bar.end()
 	bar.stage(making)
 	login := &demoLogin{Password: rand.Text()}
-	made, err := demo.Build(ctx, demo.Config{DB: db, MirrorRoot: cfg.mirrorRoot(), GatewayRoot: cfg.gatewayRoot(), HookProgram: hook,
+	made, err := demo.Build(ctx, demo.Config{DB: db, MirrorRoot: cfg.mirrorRoot(), GatewayRoot: cfg.gatewayRoot(), ReportDir: cfg.reportDir(), HookProgram: hook,
 		WorkDir: work, Now: time.Now(), Seed: seed, Password: login.Password, Log: log,
 		Progress: func(done, total int) { bar.show(making, done, total) }})
 	if err != nil {

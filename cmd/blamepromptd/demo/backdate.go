@@ -43,9 +43,8 @@ func (w *world) backdate() error {
 func prepareMoments(ctx context.Context, tx *store.Tx, moments []moment) error {
 	for _, sql := range []string{
 		`CREATE TEMP TABLE demo_moments (began timestamptz PRIMARY KEY, told timestamptz NOT NULL) ON COMMIT DROP`,
-		// What takes long when it really happens takes a minute at most in the story.
 		`CREATE OR REPLACE FUNCTION pg_temp.demo_time(t timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-			SELECT m.told + least(t - m.began, interval '1 minute') FROM pg_temp.demo_moments m WHERE m.began <= t ORDER BY m.began DESC LIMIT 1 $$`,
+			SELECT m.told FROM pg_temp.demo_moments m WHERE m.began <= t ORDER BY m.began DESC LIMIT 1 $$`,
 	} {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("preparing to set times: %w", err)
@@ -103,7 +102,7 @@ func (t timedTable) backdate(ctx context.Context, tx *store.Tx, since time.Time)
 	}
 	if t.name == "waivers" {
 		i := slices.Index(t.columns, "expires_at")
-		sets[i] = "expires_at = CASE WHEN created_at >= $1 THEN pg_temp.demo_time(created_at) + (expires_at - created_at) ELSE expires_at END"
+		sets[i] = "expires_at = CASE WHEN created_at >= $1 THEN pg_temp.demo_time(created_at) + make_interval(days => round(extract(epoch FROM expires_at - created_at) / 86400)::integer) ELSE expires_at END"
 	}
 	where := strings.Join(wanted, " OR ")
 	var found bool

@@ -34,6 +34,8 @@ type Config struct {
 	// MirrorRoot and GatewayRoot are the directories of mirrors and of the gateway's
 	// repositories, absolute; those of the daemon that is to show them.
 	MirrorRoot, GatewayRoot string
+	// ReportDir is the directory of reports; empty makes none.
+	ReportDir string
 	// HookProgram is the path of blameprompt-hook.
 	HookProgram string
 	// WorkDir is an empty directory for what is needed meanwhile.
@@ -125,7 +127,7 @@ func (w *world) settle() (err error) {
 			return fmt.Errorf("adding %s: %w", p.email, err)
 		}
 	}
-	if err := w.teams(); err != nil {
+	if err := errors.Join(w.letIn(), w.teams()); err != nil {
 		return err
 	}
 	for _, p := range w.story.projects {
@@ -212,9 +214,6 @@ func (w *world) finish() error {
 		if err := work(w.ctx); err != nil {
 			return err
 		}
-	}
-	if err := w.letIn(); err != nil {
-		return err
 	}
 	if err := w.backdate(); err != nil {
 		return err

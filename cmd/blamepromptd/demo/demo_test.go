@@ -4,17 +4,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/storetest"
 )
 
-// build makes the demo in a database of its own.
-func build(t *testing.T, now time.Time) (*store.DB, Result, string) {
+// at is a moment that is over, so that what is made is the same every day.
+var at = time.Date(2026, 7, 30, 15, 4, 0, 0, time.UTC)
+
+// made is a demo in a database of its own.
+type made struct {
+	Result
+	db   *store.DB
+	root string
+}
+
+func build(t *testing.T) made {
 	t.Helper()
 	root := t.TempDir()
 	hook := filepath.Join(root, "blameprompt-hook")
@@ -28,25 +41,86 @@ func build(t *testing.T, now time.Time) (*store.DB, Result, string) {
 	db := storetest.Open(t)
 	began := time.Now()
 	result, err := Build(t.Context(), Config{DB: db, MirrorRoot: filepath.Join(root, "mirrors"), GatewayRoot: filepath.Join(root, "gateway"),
-		HookProgram: hook, WorkDir: work, Now: now, Seed: 1, Password: "correct horse battery", Log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)})
+		ReportDir: filepath.Join(root, "reports"), HookProgram: hook, WorkDir: work, Now: at, Seed: 1, Log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("built in %s: %d pushes, %d refused", time.Since(began).Round(time.Millisecond), result.Pushes, result.Refused)
-	return db, result, root
+	return made{result, db, root}
+}
+
+// refs are the refs of the gateway's repositories, whose names are ids that the
+// database drew.
+func (m made) refs(t *testing.T) string {
+	t.Helper()
+	var all []string
+	repos, err := m.db.Repos(t.Context(), m.Org.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, repo := range repos {
+		out, err := exec.Command("git", "-C", filepath.Join(m.root, "gateway", repo.ID.String()+".git"), "for-each-ref", "--format=%(objectname) %(refname)").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, repo.Name, string(out))
+	}
+	return strings.Join(all, "\n")
+}
+
+// tells is what the database says, without what it drew.
+func (m made) tells(t *testing.T) string {
+	t.Helper()
+	var all []string
+	for _, query := range []string{
+		`SELECT id || ' ' || model || ' ' || coalesce(cost_usd::text, '') || ' ' || user_email || ' ' || timestamp || ' ' || received_at FROM receipts ORDER BY id`,
+		`SELECT at || ' ' || repo || ' ' || pusher || ' ' || outcome || ' ' || state || ' ' || commits || ' ' || added || ' ' || ai FROM decisions ORDER BY at, repo, refs::text`,
+		`SELECT at || ' ' || policy_name || ' ' || outcome || ' ' || late || ' ' || commit FROM violations ORDER BY at, policy_name, commit`,
+		`SELECT at || ' ' || split_part(principal, ':', 1) || ' ' || action FROM audit_log ORDER BY at, action, principal`,
+		`SELECT day || ' ' || sum(added) || ' ' || sum(ai) FROM commit_lines GROUP BY day ORDER BY day`,
+		`SELECT class || ' ' || encode(path, 'escape') || ' ' || first || ' ' || last FROM live_runs ORDER BY repo_id, path, first`,
+		`SELECT w.reason || ' ' || w.created_at || ' ' || w.expires_at FROM waivers w ORDER BY w.created_at`,
+	} {
+		rows := storetest.Column(t, m.db, query)
+		if strings.Contains(query, "repo_id") {
+			slices.Sort(rows)
+		}
+		all = append(all, rows...)
+	}
+	return strings.Join(all, "\n")
 }
 
 // What was made is whole: everything that is stored adds up, nothing of the
-// record was changed, and there is something of each kind to look at.
+// record was changed, and there is something of each kind to look at. Made
+// again it is the same.
 func TestBuild(t *testing.T) {
-	t.Parallel()
-	db, made, _ := build(t, time.Now())
+	var told [2]string
+	t.Run("both", func(t *testing.T) {
+		for i := range told {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				m := build(t)
+				told[i] = m.refs(t) + m.tells(t)
+				m.whole(t)
+			})
+		}
+	})
+	if diff := cmp.Diff(strings.Split(told[0], "\n"), strings.Split(told[1], "\n")); diff != "" {
+		t.Errorf("made again it is not the same:\n%.4000s", diff)
+	}
+}
+
+// whole judges one demo.
+func (m made) whole(t *testing.T) {
+	t.Helper()
+	db := m.db
 	for what, count := range map[string]struct {
 		query string
 		least int
 	}{
 		"repositories":              {`SELECT count(*) FROM repos`, 6},
 		"people":                    {`SELECT count(*) FROM users WHERE email <> 'renovate@acme.example'`, 25},
+		"secrets in prompts":        {`SELECT count(*) FROM findings WHERE code = 'secret_found'`, 1},
 		"teams":                     {`SELECT count(*) FROM teams`, 5},
 		"receipts":                  {`SELECT count(*) FROM receipts`, 300},
 		"sources":                   {`SELECT count(DISTINCT source) FROM receipts`, 2},
@@ -61,6 +135,7 @@ func TestBuild(t *testing.T) {
 		"overrides":                 {`SELECT count(*) FROM decisions WHERE override <> ''`, 1},
 		"receipts tampered with":    {`SELECT count(*) FROM findings WHERE code = 'receipt_tampered'`, 1},
 		"notes that were laid anew": {`SELECT count(*) FROM reattachments WHERE active`, 4},
+		"reports":                   {`SELECT count(*) FROM reports WHERE state = 'done'`, 3},
 		"removed lines":             {`SELECT count(*) FROM removed_runs`, 100},
 		"bots":                      {`SELECT count(*) FROM commit_lines WHERE bot`, 8},
 	} {
@@ -69,11 +144,11 @@ func TestBuild(t *testing.T) {
 			t.Errorf("%s: %d (%v), want at least %d", what, n, err, count.least)
 		}
 	}
-	report, err := db.VerifyChain(t.Context(), made.Org.ID, nil, func(int64, int64) {})
+	report, err := db.VerifyChain(t.Context(), m.Org.ID, nil, func(int64, int64) {})
 	if err != nil || len(report.Problems) > 0 || report.Waiting > 0 {
 		t.Errorf("the audit chain: %v, %+v", err, report)
 	}
-	numbers, err := db.CheckNumbers(t.Context(), made.Org.ID, 10, func(string) {})
+	numbers, err := db.CheckNumbers(t.Context(), m.Org.ID, 10, func(string) {})
 	if err != nil || len(numbers.Differences) > 0 {
 		t.Errorf("stored sums: %v, %+v", err, numbers.Differences)
 	}

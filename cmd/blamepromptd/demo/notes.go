@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -68,17 +69,18 @@ func (p *prompt) meter(r *rand.Rand) {
 	for _, f := range p.files {
 		lines += f.additions
 	}
-	p.output = int64(lines*14 + 600 + r.IntN(5000))
-	p.input = int64(900 + r.IntN(9000))
-	p.cacheRead = int64(60_000 + r.IntN(900_000))
-	p.cacheWrite = int64(8_000 + r.IntN(60_000))
+	p.output = int64(lines*60 + 4_000 + r.IntN(18_000))
+	p.input = int64(2_000 + r.IntN(30_000))
+	p.cacheRead = int64(300_000 + r.IntN(3_200_000))
+	p.cacheWrite = int64(20_000 + r.IntN(140_000))
 	p.seconds = 20 + r.IntN(240)
 	p.charge()
 }
 
 func (p *prompt) charge() {
 	rate := rates[p.with.model]
-	p.cost = (float64(p.input)*rate[0] + float64(p.output)*rate[1] + float64(p.cacheRead)*rate[2] + float64(p.cacheWrite)*rate[3]) / 1e6
+	cost := (float64(p.input)*rate[0] + float64(p.output)*rate[1] + float64(p.cacheRead)*rate[2] + float64(p.cacheWrite)*rate[3]) / 1e6
+	p.cost = math.Round(cost*1e6) / 1e6
 }
 
 // fileChange, receipt and payload are what the client writes, in its order.

@@ -66,7 +66,7 @@ func staff() []*person {
 		{name: "Emeka Nwosu", team: teamPayments, role: access.RoleAdmin, captain: true, tools: []tool{opus}},
 		{name: "Fatima Zahra", team: teamPayments, tools: []tool{sonnet, haiku}},
 		{name: "Greta Lindqvist", team: teamPayments, tools: []tool{codex}},
-		{name: "Hiro Tanaka", team: teamPayments, tools: []tool{sonnet}},
+		{name: "Hiro Tanaka", gitEmail: "hiro@laptop.local", team: teamPayments, tools: []tool{sonnet}},
 		{name: "Ines Carvalho", team: teamPayments},
 		{name: "Jonas Weber", team: teamStorefront, captain: true, tools: []tool{sonnet, flash}},
 		{name: "Keiko Mori", team: teamStorefront, tools: []tool{cursor, sonnet}},
@@ -94,7 +94,9 @@ func staff() []*person {
 			p.email = strings.ToLower(strings.NewReplacer(" ", ".", "'", "").Replace(p.name))
 		}
 		p.email += domain
-		p.gitEmail = p.email
+		if p.gitEmail == "" {
+			p.gitEmail = p.email
+		}
 		if p.role == "" {
 			p.role = access.RoleMember
 		}

@@ -16,7 +16,7 @@ const (
 	policyReview   = "Large changes by AI are read by somebody"
 	policyInfra    = "Infrastructure is reviewed"
 	policySecrets  = "Secrets stay out of prompts"
-	policyShare    = "Not more than three quarters by AI"
+	policyShare    = "Not more than four fifths by AI"
 	policyDear     = "Dear prompts are explained"
 )
 
@@ -35,9 +35,9 @@ func (s *story) rules() {
 	s.rule(12, rule{policySecrets, map[string]any{"forbid_secrets": true}, nil, "warn", true})
 	s.rule(30, rule{policyModels, map[string]any{"allowed_models": []string{"claude-*", "gpt-5*", "gemini-*"}, "unknown_models": "allow"}, nil, "block", true})
 	s.rule(41, rule{policyInfra, map[string]any{"protected_paths": []string{"/terraform/**"}}, map[string][]string{"repos": {repoInfra}}, "block", true})
-	s.rule(45, rule{policyShare, map[string]any{"max_ai_percentage": 75, "window": "30d"}, nil, "warn", true})
+	s.rule(45, rule{policyShare, map[string]any{"max_ai_percentage": 80, "window": "30d"}, nil, "warn", true})
 	s.rule(48, rule{policyDear, map[string]any{"max_cost_per_prompt": 25}, nil, "warn", false})
-	s.rule(58, rule{policyBudget, map[string]any{"max_cost_per_day": 15, "per": "user"}, nil, "warn", true})
+	s.rule(58, rule{policyBudget, map[string]any{"max_cost_per_day": 30, "per": "user"}, nil, "warn", true})
 	s.rule(61, rule{policyReview, map[string]any{"require_review_above": 200}, map[string][]string{"repos": {repoPayments}}, "block", true})
 }
 

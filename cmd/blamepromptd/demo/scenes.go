@@ -17,6 +17,7 @@ func (s *story) scenes(n int) {
 	switch n {
 	case 1:
 		s.rules()
+		s.reports()
 	case 20, 34, 48, 62, 69, 76, 83, 88:
 		s.dependencies(n, at)
 	case 26:
@@ -258,7 +259,7 @@ func (s *story) secret(n int, at time.Time) {
 	p, who := s.named(repoPayments), s.find("Greta")
 	f := p.main.files[3]
 	key := "sk_live_" + strings.Repeat("4eC39HqLyjWDarjt", 2)
-	c := s.by(p.main, who, at, codex, "Charge through the new account", "The charge fails with STRIPE_KEY="+key+", repair it in "+f.path, 1, f)
+	c := s.by(p.main, who, at, codex, "Charge through the new account", "The charge fails with STRIPE_KEY="+key+" since this morning. Repair it in "+f.path, 1, f)
 	notes := s.annotateAs(c, who, after(at, 1))
 	s.then(after(at, 3), func(w *world) error { return w.push(who, p, push{tip: c, ref: mainRef, notes: notes}) })
 }
@@ -317,7 +318,7 @@ func (s *story) expensive(n int, at time.Time) {
 	p, who := s.named(repoMobile), s.find("Mei")
 	f := p.main.files[1]
 	c := s.by(p.main, who, at, opus, "Move the basket to the new storage", "Read the whole app and move the basket to the new storage, file by file. Begin with "+f.path, 6, f)
-	c.prompts[0].cacheRead, c.prompts[0].output = 38_000_000, 310_000
+	c.prompts[0].cacheRead, c.prompts[0].output = 52_000_000, 410_000
 	c.prompts[0].charge()
 	notes := s.annotateAs(c, who, after(at, 1))
 	s.then(after(at, 3), func(w *world) error { return w.push(who, p, push{tip: c, ref: mainRef, notes: notes}) })

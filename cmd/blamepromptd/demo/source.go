@@ -88,6 +88,9 @@ func fill(r *rand.Rand, snippet string) []string {
 		"{t}", w.thing, "{T}", upper(w.thing), "{v}", w.verb, "{V}", upper(w.verb), "{f}", w.field, "{F}", upper(w.field),
 		"{n}", pick(r, []string{"3", "5", "8", "10", "25", "50", "100", "250"}), "{m}", pick(r, []string{"15", "30", "60", "90", "120"}),
 	).Replace(strings.Trim(snippet, "\n"))
+	for _, vowel := range []string{"a", "e", "i", "o"} {
+		text = strings.ReplaceAll(text, " a "+vowel, " an "+vowel)
+	}
 	return strings.Split(text, "\n")
 }
 

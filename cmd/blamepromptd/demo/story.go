@@ -215,7 +215,7 @@ func (s *story) branch(p *project, name string) *line {
 // topics are the work of a day: one to three commits of one person each.
 func (s *story) topics(n int) {
 	day := s.day(n)
-	count := 5 + s.rng.IntN(4)
+	count := 5 + s.rng.IntN(5)
 	if weekday := day.Weekday(); weekday == time.Saturday || weekday == time.Sunday {
 		count = s.rng.IntN(2)
 	}
@@ -252,7 +252,7 @@ func (s *story) topic(n int, p *project, at time.Time) {
 	if at.Before(p.busy) {
 		at = p.busy
 	}
-	for range 1 + s.rng.IntN(2) {
+	for range 1 + s.rng.IntN(3) {
 		s.work(n, p.main, who, at)
 		at = at.Add(time.Duration(4+s.rng.IntN(9)) * time.Minute)
 	}
@@ -296,6 +296,10 @@ func (s *story) byHand(l *line, who *person, at time.Time) *commit {
 		c.byHand = append(c.byHand, touched{path: f.path, first: first, last: last})
 	}
 	c.files[f.path] = f.text()
+	if l.of.notes == refGitAI && len(c.byHand) > 0 {
+		// Git-ai writes down what people typed, too.
+		s.annotate(c, at.Add(2*time.Second))
+	}
 	return c
 }
 
