@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run demo deps test test-race lint generate bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli fuzz e2e load build dist install clean
+.PHONY: help run demo deps test test-race lint generate screenshots bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli fuzz e2e load build dist install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -39,10 +39,13 @@ lint: ## check format, vet, staticcheck, imports, modules and shell scripts
 	go tool staticcheck ./...
 	go test -run 'TestImports|TestJudge' -count 1 ./cmd/blamepromptd
 	go mod verify
-	@if command -v shellcheck >/dev/null; then shellcheck install.sh .ci/run; else echo "shellcheck is not here"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck install.sh .ci/run .ci/newcomer; else echo "shellcheck is not here"; fi
 
 generate: deps ## write what is generated: the API's types, the schema's dump, the style of pages
 	$(WITH_POSTGRES) go generate ./...
+
+screenshots: deps build ## take the pictures that the documentation shows, of the demo in Chromium
+	go run ./ui/screenshots
 
 bench: bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli ## measure what the README promises
 
