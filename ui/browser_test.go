@@ -27,6 +27,7 @@ func (w *world) signIn(b *chromium.Browser, email string) {
 func TestPagesInABrowser(t *testing.T) {
 	b := chromium.New(t)
 	w := furnished(t)
+	w.fetchRepo()
 	w.person(w.org, "ada@example.com", access.RoleAdmin)
 	b.Visit(w.srv.URL + "/login")
 	b.Accessible("/login")
@@ -99,5 +100,10 @@ func (w *world) sights() map[string]string {
 		"repositories": "/repositories", "repository": "/repositories/" + w.column(`SELECT id::text FROM repos WHERE name = 'repo-1'`),
 		"repository-new": "/repositories/new", "help": "/help", "teams": "/teams", "coverage": "/coverage", "commit": "/repositories/repo-1/commits/" + w.column(`SELECT commit FROM commit_lines WHERE ai > 0 LIMIT 1`), "commits": "/commits", "team": "/teams/team-0", "audit": "/audit", "settings": "/settings", "people": "/settings/people",
 		"keys": "/settings/keys", "webhooks": "/settings/webhooks", "ssh-keys": "/settings/ssh-keys", "account": "/account",
+		"prices": "/settings/prices", "identities": "/settings/identities", "privacy": "/settings/privacy", "reference": "/help/api",
+		"operation": "/help/api/listReceipts", "schema": "/help/api/schemas/Receipt",
+		"review": "/enforcement/reviews/" + w.column(`SELECT v.id::text FROM violations v JOIN decisions d ON d.id = v.decision_id WHERE d.outcome = 'refuse' LIMIT 1`),
+		"repository-real": "/repositories/web", "files": "/repositories/web/files", "file": "/repositories/web/files?path=main.go",
+		"commit-real": "/repositories/web/commits/" + w.column(`SELECT commit FROM commit_lines WHERE state = 'classified' AND repo_id = (SELECT id FROM repos WHERE name = 'web') AND ai > 0`),
 	}
 }
