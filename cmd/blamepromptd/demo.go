@@ -148,6 +148,14 @@ func readDemo(path string) (*demoLogin, error) {
 	return login, nil
 }
 
+func (l *demoLogin) write(path string) error {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
 // makeDemo makes the organisation, unless the directory has it.
 func (a *app) makeDemo(ctx context.Context, cfg *Config, db *store.DB, log zerolog.Logger, seed uint64) (*demoLogin, error) {
 	if login, err := readDemo(cfg.demoFile()); login != nil || err != nil {
@@ -173,17 +181,13 @@ func (a *app) makeDemo(ctx context.Context, cfg *Config, db *store.DB, log zerol
 	bar := a.newProgress()
 	defer bar.end()
 	bar.stage(making)
-	login := &demoLogin{Password: rand.Text()}
+	password := rand.Text()
 	made, err := demo.Build(ctx, demo.Config{DB: db, MirrorRoot: cfg.mirrorRoot(), GatewayRoot: cfg.gatewayRoot(), ReportDir: cfg.reportDir(), HookProgram: hook,
-		WorkDir: work, Now: time.Now(), Seed: seed, Password: login.Password, Log: log,
+		WorkDir: work, Now: time.Now(), Seed: seed, Password: password, Log: log,
 		Progress: func(done, total int) { bar.show(making, done, total) }})
 	if err != nil {
 		return nil, err
 	}
-	login.Admin, login.Member, login.Viewer = made.Admin, made.Member, made.Viewer
-	text, err := json.Marshal(login)
-	if err != nil {
-		return nil, fmt.Errorf("writing the login: %w", err)
-	}
-	return login, os.WriteFile(cfg.demoFile(), text, 0o600)
+	login := &demoLogin{Admin: made.Admin, Member: made.Member, Viewer: made.Viewer, Password: password}
+	return login, login.write(cfg.demoFile())
 }

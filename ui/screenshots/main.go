@@ -92,13 +92,18 @@ type greeting struct {
 
 func run(ctx context.Context, program, out, url string, who login, shots []shot) (err error) {
 	if url == "" {
-		demo, hello, err := begin(ctx, program)
-		if err != nil {
-			return err
+		demo, hello, begun := begin(ctx, program)
+		if begun != nil {
+			return begun
 		}
 		defer func() { err = errors.Join(err, end(demo)) }()
 		url, who = hello.API, hello.Demo
 	}
+	return takeAll(ctx, out, url, who, shots)
+}
+
+// takeAll signs in and takes the pictures.
+func takeAll(ctx context.Context, out, url string, who login, shots []shot) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
@@ -107,7 +112,7 @@ func run(ctx context.Context, program, out, url string, who login, shots []shot)
 	defer cancel()
 	browser, cancel := chromedp.NewContext(allocator)
 	defer cancel()
-	err = chromedp.Run(browser, chromedp.Navigate(url+"/login"), chromedp.WaitVisible("#password"), chromedp.SendKeys("#email", who.Admin),
+	err := chromedp.Run(browser, chromedp.Navigate(url+"/login"), chromedp.WaitVisible("#password"), chromedp.SendKeys("#email", who.Admin),
 		chromedp.SendKeys("#password", who.Password), chromedp.Submit("#password"), chromedp.WaitVisible("h1"))
 	if err != nil {
 		return fmt.Errorf("signing in: %w", err)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -186,47 +187,46 @@ func judged(ask string) *quality {
 }
 
 // gitAI is the commit's note as git-ai writes it: attestations by file, and the
-// prompts behind them.
+// prompts and people behind them.
 func (c *commit) gitAI() string {
-	var b strings.Builder
-	prompts := map[string]any{}
-	byPath := map[string][]string{}
-	var paths []string
-	add := func(path, entry string) {
-		if _, known := byPath[path]; !known {
-			paths = append(paths, path)
-		}
-		byPath[path] = append(byPath[path], entry)
-	}
-	humans := map[string]any{}
+	entries := map[string][]string{}
+	humans, prompts := map[string]any{}, map[string]any{}
 	for _, f := range c.byHand {
 		key := "h_" + shortHash(c.author.email)[:14]
 		humans[key] = map[string]any{"author": c.author.mark()}
-		add(f.path, "  "+key+" "+ranges([][2]int{{f.first, f.last}}))
+		entries[f.path] = append(entries[f.path], "  "+key+" "+ranges([][2]int{{f.first, f.last}}))
 	}
 	for _, p := range c.prompts {
 		key := shortHash(p.with.provider + p.session + strconv.Itoa(p.number))
-		additions := 0
+		prompts[key] = p.gitAI()
 		for _, f := range p.files {
-			add(f.path, "  "+key+" "+ranges(f.runs))
-			additions += f.additions
-		}
-		prompts[key] = map[string]any{
-			"agent_id":     map[string]any{"tool": p.with.provider, "id": p.session, "model": p.with.model},
-			"human_author": p.by.mark(),
-			"messages": []any{map[string]any{"type": "user", "text": p.ask, "timestamp": p.at},
-				map[string]any{"type": "assistant", "text": p.response, "timestamp": p.at.Add(time.Duration(p.seconds) * time.Second)}},
-			"total_additions": additions, "total_deletions": 0, "accepted_lines": additions, "overriden_lines": 0,
+			entries[f.path] = append(entries[f.path], "  "+key+" "+ranges(f.runs))
 		}
 	}
-	for _, path := range paths {
-		b.WriteString(gitAIPath(path) + "\n" + strings.Join(byPath[path], "\n") + "\n")
+	var b strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(entries)) {
+		b.WriteString(gitAIPath(path) + "\n" + strings.Join(entries[path], "\n") + "\n")
 	}
 	meta := map[string]any{"schema_version": "authorship/3.0.0", "git_ai_version": "1.3.5", "base_commit_sha": c.oid, "prompts": prompts}
 	if len(humans) > 0 {
 		meta["humans"] = humans
 	}
 	return b.String() + "---\n" + encoded(meta)
+}
+
+// gitAI is git-ai's record of a prompt.
+func (p *prompt) gitAI() map[string]any {
+	additions := 0
+	for _, f := range p.files {
+		additions += f.additions
+	}
+	return map[string]any{
+		"agent_id":     map[string]any{"tool": p.with.provider, "id": p.session, "model": p.with.model},
+		"human_author": p.by.mark(),
+		"messages": []any{map[string]any{"type": "user", "text": p.ask, "timestamp": p.at},
+			map[string]any{"type": "assistant", "text": p.response, "timestamp": p.at.Add(time.Duration(p.seconds) * time.Second)}},
+		"total_additions": additions, "total_deletions": 0, "accepted_lines": additions, "overriden_lines": 0,
+	}
 }
 
 // gitAIPath quotes a path that holds blanks, as git-ai does.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -93,32 +94,28 @@ func (w *world) transmit(who *person, to *project, p push) (said string, err err
 	if err := session.Start("git-receive-pack '" + strings.ReplaceAll(to.name, "'", `'\''`) + "'"); err != nil {
 		return "", err
 	}
-	toGit, gitReads, err := pipe()
+	gitReads, toGit, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
-	gitWrites, fromGit, err := pipe()
+	fromGit, gitWrites, err := os.Pipe()
 	if err != nil {
 		return "", errors.Join(err, toGit.Close(), gitReads.Close())
 	}
-	copied := make(chan struct{}, 2)
-	go func() {
-		_, _ = io.Copy(toGit, theirs)
-		_ = toGit.Close()
-		copied <- struct{}{}
-	}()
-	go func() {
-		_, _ = io.Copy(ours, fromGit)
-		_ = ours.Close()
-		copied <- struct{}{}
-	}()
-	var words strings.Builder
-	err = w.git(to, p, gitReads, gitWrites, &words)
-	_, _ = gitReads.Close(), gitWrites.Close()
-	<-copied
-	<-copied
-	_ = fromGit.Close()
-	return words.String(), err
+	var copying sync.WaitGroup
+	copying.Go(func() { passOn(toGit, theirs) })
+	copying.Go(func() { passOn(ours, fromGit) })
+	said, err = w.git(to, p, gitReads, gitWrites)
+	err = errors.Join(err, gitReads.Close(), gitWrites.Close())
+	copying.Wait()
+	return said, errors.Join(err, fromGit.Close())
+}
+
+// passOn copies until one side hangs up, which ends the other too: whether the
+// push arrived is git's to say.
+func passOn(to io.WriteCloser, from io.Reader) {
+	_, _ = io.Copy(to, from)
+	_ = to.Close()
 }
 
 // pushTimeout ends a push that waits for something: one that brings nothing would
@@ -126,7 +123,7 @@ func (w *world) transmit(who *person, to *project, p push) (said string, err err
 const pushTimeout = time.Minute
 
 // git runs the program with the pipes as descriptors 3 and 4.
-func (w *world) git(to *project, p push, reads, writes *os.File, words *strings.Builder) error {
+func (w *world) git(to *project, p push, reads, writes *os.File) (said string, err error) {
 	args := []string{"push", "--atomic"}
 	for _, option := range p.options {
 		args = append(args, "--push-option="+option)
@@ -135,14 +132,10 @@ func (w *world) git(to *project, p push, reads, writes *os.File, words *strings.
 	defer cancel()
 	command := to.work.Holding(reads, writes).Command(ctx, append(append(args, "fd::3,4"), p.refspecs()...)...)
 	command.Protocols = []string{"fd"}
+	var words strings.Builder
 	command.OnStderr = func(line string) { words.WriteString(line + "\n") }
-	return command.Run()
-}
-
-// pipe is os.Pipe with the end that is written to first.
-func pipe() (write, read *os.File, err error) {
-	read, write, err = os.Pipe()
-	return write, read, err
+	err = command.Run()
+	return words.String(), err
 }
 
 // session opens one on the person's connection, which is made with the first.

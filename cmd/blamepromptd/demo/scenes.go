@@ -10,51 +10,39 @@ import (
 	"github.com/blameprompt/enterprise/store"
 )
 
-// scenes are what happens once. They are early in the day: nobody works on the
-// main branches yet.
-func (s *story) scenes(n int) {
-	at := s.day(n).Add(6 * time.Hour)
-	switch n {
-	case 1:
-		s.rules()
-		s.reports()
-	case 20, 34, 48, 62, 69, 76, 83, 88:
-		s.dependencies(n, at)
-	case 26:
-		s.strange(n, at)
-	case 63:
-		s.unapprovedModel(n, at)
-	case 66:
-		s.needsReview(n, at)
-	case 68:
-		s.held(n, at, "feature/checkout-v2", true)
-	case 70:
-		s.withoutReceipt(n, at)
-	case 72:
-		s.squash(n, at)
-	case 74:
-		s.override(n, at)
-	case 75:
-		s.secret(n, at)
-	case 77:
-		s.tampered(n, at)
-	case 79:
-		s.rebase(n, at)
-	case 80:
-		s.expensive(n, at)
-	case 82:
-		s.lateNotes(n, at)
-	case 84:
-		s.unrecorded(n, at)
-	case 86:
-		s.needsInfraReview(n, at)
-	case 87:
-		s.held(n, at, `fix/<img/src=x>-"totals"-`+"\u202e"+`סכום`, false)
-	case 89:
-		s.rejected(n, at)
-	case storyDays:
-		s.unfinished()
+// scene is something that happens once, on a day of the story.
+type scene struct {
+	day int
+	// play begins early: nobody works on the main branches yet.
+	play func(s *story, n int, at time.Time)
+}
+
+// scenes are all of them.
+func scenes() []scene {
+	all := []scene{
+		{1, func(s *story, _ int, _ time.Time) { s.rules(); s.reports() }},
+		{26, (*story).strange},
+		{63, (*story).unapprovedModel},
+		{66, (*story).needsReview},
+		{68, (*story).heldAndReleased},
+		{70, (*story).withoutReceipt},
+		{72, (*story).squash},
+		{74, (*story).override},
+		{75, (*story).secret},
+		{77, (*story).tampered},
+		{79, (*story).rebase},
+		{80, (*story).expensive},
+		{82, (*story).lateNotes},
+		{84, (*story).unrecorded},
+		{86, (*story).needsInfraReview},
+		{87, (*story).stillHeld},
+		{89, (*story).rejected},
+		{storyDays, (*story).unfinished},
 	}
+	for _, day := range []int{20, 34, 48, 62, 69, 76, 83, 88} {
+		all = append(all, scene{day, (*story).dependencies})
+	}
+	return all
 }
 
 // after is a moment some minutes later.
@@ -89,7 +77,7 @@ func (s *story) dependencies(n int, at time.Time) {
 }
 
 // strange is what people type who mean no good, and some who do.
-func (s *story) strange(n int, at time.Time) {
+func (s *story) strange(_ int, at time.Time) {
 	p, who := s.named(repoDesign), s.find("Ursula")
 	texts := []string{
 		"Make the button say <script>alert('prompt')</script> and nothing else",
@@ -101,9 +89,10 @@ func (s *story) strange(n int, at time.Time) {
 	for i, path := range paths {
 		c := s.commit(p.main, who, after(at, 3*i), fmt.Sprintf("Explain <b>page %d</b>\n\nWith <script>alert('message')</script>, \x1b[1mbold\x1b[0m, \u202eesrever\u202c and שלום.", i+1))
 		f := markdown.begin(s.rng, path, "docs", "strange", 1)
+		f.head = append(f.head, "", "<script>alert('file')</script> \x1b[31mred\x1b[0m \u202eesrever\u202c")
 		p.main.files = append(p.main.files, f)
 		c.files[path] = f.text()
-		ask := s.newPrompt(who, after(at, 3*i-2), tool{"claude", "claude-sonnet-5 <i>preview</i> \u202e5-tennos"}, texts[i])
+		ask := s.newPrompt(who, after(at, 3*i-2), tool{"claude <u>beta</u>", "claude-sonnet-5 <i>preview</i> \x1b[7m\u202e5-tennos"}, texts[i])
 		ask.wrote = []written{{f, f.blocks}}
 		c.prompts = append(c.prompts, ask)
 		s.settle(p.main, c)
@@ -114,7 +103,7 @@ func (s *story) strange(n int, at time.Time) {
 }
 
 // unapprovedModel is refused, waived and pushed again.
-func (s *story) unapprovedModel(n int, at time.Time) {
+func (s *story) unapprovedModel(_ int, at time.Time) {
 	p, who := s.named(repoPipeline), s.find("Quentin")
 	l := s.branch(p, "feature/lifetime-value")
 	f := l.files[0]
@@ -144,7 +133,7 @@ func (w *world) waive(who *person, p *project, reason string) error {
 }
 
 // needsReview is refused for its size, approved and pushed again.
-func (s *story) needsReview(n int, at time.Time) {
+func (s *story) needsReview(_ int, at time.Time) {
 	p, who, reader := s.named(repoPayments), s.find("Hiro"), s.find("Ines")
 	l := s.branch(p, "feature/settlement-batches")
 	f := s.file(l, golang, 1)
@@ -170,9 +159,24 @@ func (w *world) review(who, reader *person, p *project, approved bool, comment s
 	return w.enforcer.Reconsider(w.ctx, w.org.ID, p.repo.ID, store.EventReview)
 }
 
-// held is accepted, held when its receipts come, and keeps its pusher out; an
-// administrator may let it go.
-func (s *story) held(n int, at time.Time, branch string, released bool) {
+// heldAndReleased is a branch that an administrator lets go, stillHeld one that
+// nobody has looked at yet.
+func (s *story) heldAndReleased(_ int, at time.Time) {
+	second := s.held(at, "feature/checkout-v2")
+	p, who := second.of, second.author
+	s.then(after(at, 75), func(w *world) error {
+		return w.release(p, "One time: the model was on last year's list, and the change is small.")
+	})
+	s.then(after(at, 80), func(w *world) error { return w.push(who, p, push{tip: second, ref: "refs/heads/feature/checkout-v2"}) })
+}
+
+func (s *story) stillHeld(_ int, at time.Time) {
+	s.held(at, `fix/<img/src=x>-"totals"-`+"\u202e"+`סכום`)
+}
+
+// held is accepted, held when its receipts come, and keeps its pusher out. It
+// returns the commit that was kept out.
+func (s *story) held(at time.Time, branch string) *commit {
 	p, who := s.named(repoStorefront), s.find("Keiko")
 	l := s.branch(p, branch)
 	f := l.files[1]
@@ -182,13 +186,7 @@ func (s *story) held(n int, at time.Time, branch string, released bool) {
 	s.then(after(at, 2), func(w *world) error { return w.push(who, p, push{tip: first, ref: l.ref}) })
 	s.then(after(at, 4), func(w *world) error { return w.pushNotes(who, p, notes) })
 	s.then(after(at, 31), func(w *world) error { return w.push(who, p, push{tip: second, ref: l.ref, refused: true}) })
-	if !released {
-		return
-	}
-	s.then(after(at, 75), func(w *world) error {
-		return w.release(p, "One time: the model was on last year's list, and the change is small.")
-	})
-	s.then(after(at, 80), func(w *world) error { return w.push(who, p, push{tip: second, ref: l.ref}) })
+	return second
 }
 
 func (w *world) release(p *project, reason string) error {
@@ -208,7 +206,7 @@ func (w *world) release(p *project, reason string) error {
 const agentTrailer = "\n\nCo-Authored-By: Claude <noreply@anthropic.com>"
 
 // withoutReceipt is refused by the stricter policy, and passes with its notes.
-func (s *story) withoutReceipt(n int, at time.Time) {
+func (s *story) withoutReceipt(_ int, at time.Time) {
 	s.change(after(at, -20), rule{policyReceipts, map[string]any{"require_receipts": true}, map[string][]string{"repos": {repoPayments, repoInfra}}, "block", true})
 	p, who := s.named(repoPayments), s.find("Fatima")
 	f := p.main.files[2]
@@ -220,7 +218,7 @@ func (s *story) withoutReceipt(n int, at time.Time) {
 
 // squash brings a branch of three commits to main as one; their notes stay with
 // the commits that nobody has any more.
-func (s *story) squash(n int, at time.Time) {
+func (s *story) squash(_ int, at time.Time) {
 	p, who := s.named(repoMobile), s.find("Mei")
 	l := s.branch(p, "feature/scan-vouchers")
 	f := s.file(l, kotlin, 1)
@@ -240,7 +238,7 @@ func (s *story) squash(n int, at time.Time) {
 }
 
 // override goes ahead although a policy refuses.
-func (s *story) override(n int, at time.Time) {
+func (s *story) override(_ int, at time.Time) {
 	p, who := s.named(repoInfra), s.people[0]
 	l := s.branch(p, "hotfix/queue-depth")
 	f := s.file(l, terraform, 1)
@@ -255,7 +253,7 @@ func (s *story) override(n int, at time.Time) {
 
 // secret is a prompt with a key in it, which is masked before it is stored. It
 // is put together here, so that nobody's scanner finds it in this file.
-func (s *story) secret(n int, at time.Time) {
+func (s *story) secret(_ int, at time.Time) {
 	p, who := s.named(repoPayments), s.find("Greta")
 	f := p.main.files[3]
 	key := "sk_live_" + strings.Repeat("4eC39HqLyjWDarjt", 2)
@@ -295,7 +293,7 @@ func (s *story) aside(p *project, ref string, by *person, at time.Time, bodies m
 }
 
 // rebase moves a branch onto a newer main and forces it.
-func (s *story) rebase(n int, at time.Time) {
+func (s *story) rebase(_ int, at time.Time) {
 	p, who := s.named(repoPipeline), s.find("Rosa")
 	l := s.branch(p, "feature/forecast-by-region")
 	f := s.file(l, python, 1)
@@ -314,7 +312,7 @@ func (s *story) rebase(n int, at time.Time) {
 }
 
 // expensive is a prompt that is above the day's budget.
-func (s *story) expensive(n int, at time.Time) {
+func (s *story) expensive(_ int, at time.Time) {
 	p, who := s.named(repoMobile), s.find("Mei")
 	f := p.main.files[1]
 	c := s.by(p.main, who, at, opus, "Move the basket to the new storage", "Read the whole app and move the basket to the new storage, file by file. Begin with "+f.path, 6, f)
@@ -325,7 +323,7 @@ func (s *story) expensive(n int, at time.Time) {
 }
 
 // lateNotes come three days behind their commit.
-func (s *story) lateNotes(n int, at time.Time) {
+func (s *story) lateNotes(_ int, at time.Time) {
 	p, who := s.named(repoMobile), s.find("Liam")
 	f := p.main.files[4]
 	c := s.by(p.main, who, at, copilot, "Show what is left in stock", "Show the stock in "+f.path, 2, f)
@@ -336,7 +334,7 @@ func (s *story) lateNotes(n int, at time.Time) {
 }
 
 // unrecorded are commits that say that an agent made them, and have no receipt.
-func (s *story) unrecorded(n int, at time.Time) {
+func (s *story) unrecorded(_ int, at time.Time) {
 	p, who := s.named(repoDesign), s.find("Viktor")
 	for i := range 2 {
 		f := p.main.files[i]
@@ -349,7 +347,7 @@ func (s *story) unrecorded(n int, at time.Time) {
 }
 
 // needsInfraReview waits for somebody to read it.
-func (s *story) needsInfraReview(n int, at time.Time) {
+func (s *story) needsInfraReview(_ int, at time.Time) {
 	p, who := s.named(repoInfra), s.find("Chiara")
 	l := s.branch(p, "feature/replica-per-region")
 	f := s.file(l, terraform, 1)
@@ -360,7 +358,7 @@ func (s *story) needsInfraReview(n int, at time.Time) {
 }
 
 // rejected was read, and is not wanted.
-func (s *story) rejected(n int, at time.Time) {
+func (s *story) rejected(_ int, at time.Time) {
 	p, who := s.named(repoPayments), s.find("Greta")
 	l := s.branch(p, "feature/ledger-rewrite")
 	f := s.file(l, golang, 1)
@@ -375,9 +373,9 @@ func (s *story) rejected(n int, at time.Time) {
 
 // unfinished is what happened in the last hour: a push whose receipts have not
 // come yet.
-func (s *story) unfinished() {
+func (s *story) unfinished(_ int, at time.Time) {
 	p, who := s.named(repoStorefront), s.find("Jonas")
-	at := s.last.Add(-40 * time.Minute)
+	at = s.last.Add(-40 * time.Minute)
 	l := s.branch(p, "feature/gift-cards")
 	f := l.files[2]
 	c := s.by(l, who, at, sonnet, "Sell gift cards"+agentTrailer, "Sell gift cards, begin in "+f.path, 2, f)

@@ -139,7 +139,11 @@ func (s *story) then(at time.Time, do func(*world) error) { s.steps = append(s.s
 func (s *story) tell() {
 	s.found()
 	for n := 1; n <= storyDays; n++ {
-		s.scenes(n)
+		for _, one := range scenes() {
+			if one.day == n {
+				one.play(s, n, s.day(n).Add(6*time.Hour))
+			}
+		}
 		s.topics(n)
 		if n%batchDays == 0 || n == storyDays {
 			for _, p := range s.projects {
