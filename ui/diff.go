@@ -170,13 +170,19 @@ func (d *diffReader) take(line string) error {
 	return nil
 }
 
-// head takes the name of the new file from what stands before its hunks.
+// head takes the name of the new file from what stands before its hunks. Git
+// puts a tab behind a name with blanks, and quotes one with control characters.
 func (d *diffReader) head(line string) {
 	file := &d.files[len(d.files)-1]
-	if name, ok := strings.CutPrefix(line, "+++ b/"); ok {
-		file.Path = name
-	} else if name, ok := strings.CutPrefix(line, "--- a/"); ok {
-		file.Path = name
+	for marker, prefix := range map[string]string{"+++ ": "b/", "--- ": "a/"} {
+		name, ok := strings.CutPrefix(line, marker)
+		if !ok {
+			continue
+		}
+		name = gitcmd.Unquote([]byte(strings.TrimSuffix(name, "\t")))
+		if name, ok = strings.CutPrefix(name, prefix); ok {
+			file.Path = name
+		}
 	}
 }
 

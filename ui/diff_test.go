@@ -26,8 +26,22 @@ rename to new.go
 diff --git a/logo.png b/logo.png
 new file mode 100644
 Binary files /dev/null and b/logo.png differ
+diff --git a/with blank.md b/with blank.md
+--- a/with blank.md	
++++ b/with blank.md	
+@@ -0,0 +1 @@
++blank
+diff --git "a/tab\there" "b/tab\there"
+--- /dev/null
++++ "b/tab\there"
+@@ -0,0 +1 @@
++tab
 `
-	d := diffReader{owners: ownersOf([]store.AddedRun{{Path: []byte("new.go"), First: 3, Last: 3, Class: "ai", ReceiptID: "r-1"}})}
+	d := diffReader{classified: true, owners: ownersOf([]store.AddedRun{
+		{Path: []byte("new.go"), First: 3, Last: 3, Class: "ai", ReceiptID: "r-1"},
+		{Path: []byte("with blank.md"), First: 1, Last: 1, Class: "human"},
+		{Path: []byte("tab\there"), First: 1, Last: 1, Class: "ai", ReceiptID: "r-2"},
+	})}
 	if err := d.read(strings.NewReader(patch)); err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +52,8 @@ Binary files /dev/null and b/logo.png differ
 			{Kind: "is", Number: "3", Text: "+var b string", Class: "ai", Receipt: "r-1"}, {Number: "4", Text: " // --- a/not a head"},
 		}},
 		{Path: "a/logo.png b/logo.png"},
+		{Path: "with blank.md", Lines: []DiffLine{{Kind: "head", Text: "@@ -0,0 +1 @@"}, {Kind: "is", Number: "1", Text: "+blank", Class: "human"}}},
+		{Path: "tab\there", Lines: []DiffLine{{Kind: "head", Text: "@@ -0,0 +1 @@"}, {Kind: "is", Number: "1", Text: "+tab", Class: "ai", Receipt: "r-2"}}},
 	}
 	if diff := cmp.Diff(want, d.files); diff != "" {
 		t.Error(diff)
