@@ -2785,6 +2785,8 @@ CREATE INDEX branch_commits_commit ON public.branch_commits USING btree (org_id,
 
 CREATE INDEX commit_lines_author ON public.commit_lines USING btree (org_id, author_email, committed_at DESC, repo_id, commit) WHERE on_default;
 
+CREATE INDEX commit_lines_bots ON public.commit_lines USING btree (org_id, repo_id, commit) WHERE bot;
+
 CREATE INDEX commit_lines_marked ON public.commit_lines USING btree (org_id, committed_at DESC, repo_id, commit) WHERE (on_default AND (agent <> ''::text) AND (NOT noted) AND (NOT bot));
 
 CREATE INDEX commit_lines_noted ON public.commit_lines USING btree (org_id, author_email, committed_at DESC) WHERE (on_default AND noted);

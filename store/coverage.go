@@ -27,8 +27,18 @@ type Coverage struct {
 	Events                       CoverageEvents
 }
 
-// Coverage sums up by the rollups of lines; top bounds each list of groups.
+// Coverage sums up by the rollups of lines, and counts events; top bounds each
+// list of groups.
 func (db *DB) Coverage(ctx context.Context, org uuid.UUID, f AnalyticsFilter, top int) (Coverage, error) {
+	return db.coverage(ctx, org, f, top, true)
+}
+
+// CoverageSums is Coverage without the events, which are counted one by one.
+func (db *DB) CoverageSums(ctx context.Context, org uuid.UUID, f AnalyticsFilter, top int) (Coverage, error) {
+	return db.coverage(ctx, org, f, top, false)
+}
+
+func (db *DB) coverage(ctx context.Context, org uuid.UUID, f AnalyticsFilter, top int, events bool) (Coverage, error) {
 	var out Coverage
 	err := db.snapshot(ctx, func(q querier) (err error) {
 		c := f.from(org, "all", "user", false)
@@ -45,7 +55,7 @@ func (db *DB) Coverage(ctx context.Context, org uuid.UUID, f AnalyticsFilter, to
 		if out.Teams, err = f.coverageByTeam(ctx, q, org, top); err != nil {
 			return err
 		}
-		if out.Agents, err = f.coverageByAgent(ctx, q, org, top); err != nil {
+		if out.Agents, err = f.coverageByAgent(ctx, q, org, top); err != nil || !events {
 			return err
 		}
 		out.Events, err = f.countEvents(ctx, q, org)

@@ -118,8 +118,11 @@ func (f AnalyticsFilter) eventWhere(c *conditions, repo, email, at string) strin
 }
 
 func (f AnalyticsFilter) countEvents(ctx context.Context, q querier, org uuid.UUID) (CoverageEvents, error) {
-	counts := CoverageEvents{}
-	for _, kind := range EventKinds {
+	counts, err := f.countPushes(ctx, q, org)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range EventKinds[len(counts):] {
 		c := &conditions{args: []any{org}}
 		row, err := collectOne[struct{ N int64 }](ctx, q, "counting events", `SELECT count(*) AS n FROM `+f.events(c, kind)+` e`,
 			append([]any{planned}, c.args...)...)
@@ -129,6 +132,25 @@ func (f AnalyticsFilter) countEvents(ctx context.Context, q querier, org uuid.UU
 		counts[kind] = row.N
 	}
 	return counts, nil
+}
+
+// countPushes is how many rows pushEvents has of either kind, found in one walk:
+// a push has commits of people if not all are among those of bots, which are few,
+// and only of a push that came without notes need the commits be looked up.
+func (f AnalyticsFilter) countPushes(ctx context.Context, q querier, org uuid.UUID) (CoverageEvents, error) {
+	c := &conditions{args: []any{org}}
+	where := f.eventWhere(c, "p.repo_id", "p.author_email", "p.pushed_at")
+	row, err := collectOne[struct{ Pushes, Without int64 }](ctx, q, "counting pushes", `
+		WITH p AS MATERIALIZED (SELECT p.decision_id, p.repo_id, p.commit, p.noted FROM pushed_commits p WHERE p.org_id = $1`+where+`),
+		bots AS MATERIALIZED (SELECT l.repo_id, l.commit FROM commit_lines l WHERE l.org_id = $1 AND l.bot),
+		pushes AS MATERIALIZED (SELECT p.decision_id, bool_or(p.noted) AS noted FROM p LEFT JOIN bots b USING (repo_id, commit)
+		                        GROUP BY 1 HAVING bool_or(b.commit IS NULL))
+		SELECT count(*) AS pushes, count(*) FILTER (WHERE NOT noted) - (
+			SELECT count(DISTINCT p.decision_id) FROM p JOIN pushes x USING (decision_id)
+			JOIN commit_lines l ON l.org_id = $1 AND l.repo_id = p.repo_id AND l.commit = p.commit
+			WHERE NOT x.noted AND l.noted) AS without
+		FROM pushes`, append([]any{planned}, c.args...)...)
+	return CoverageEvents{EventPush: row.Pushes, EventPushWithoutNotes: row.Without}, err
 }
 
 // Events lists up to limit events of a kind, newest first, after the position

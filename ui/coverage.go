@@ -40,7 +40,12 @@ type EventCount struct {
 	N    int64
 }
 
-const topCovered = 15
+// maxEventDays is for how long a period events are counted, which takes a look at
+// each push.
+const (
+	topCovered   = 15
+	maxEventDays = 90
+)
 
 func (p *pages) coverage(w http.ResponseWriter, r *http.Request) error {
 	base, err := p.newBase(r, "/coverage", "Lines and coverage")
@@ -53,7 +58,11 @@ func (p *pages) coverage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	got, err := p.cfg.DB.Coverage(r.Context(), base.Viewer.Org, store.AnalyticsFilter{From: from, To: to}, topCovered)
+	read := p.cfg.DB.Coverage
+	if page.Days > maxEventDays {
+		read = p.cfg.DB.CoverageSums
+	}
+	got, err := read(r.Context(), base.Viewer.Org, store.AnalyticsFilter{From: from, To: to}, topCovered)
 	if err != nil {
 		return err
 	}
@@ -70,7 +79,7 @@ func (p *Coverage) fill(got *store.Coverage, from, to time.Time) {
 		coverageTable("teams", "Teams", "Team", "team", got.Teams, from, to),
 		coverageTable("agents", "Agents that commits name", "Agent", "agent", got.Agents, from, to),
 	}
-	for _, kind := range store.EventKinds {
+	for _, kind := range store.EventKinds[:min(len(got.Events), len(store.EventKinds))] {
 		p.Events = append(p.Events, EventCount{words(kind), got.Events[kind]})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/blameprompt/enterprise/store"
 )
@@ -84,10 +85,13 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := &Overview{Base: base, Days: daysOf(r)}
 	page.Periods = periodViews("/", page.Days)
-	if err := p.sums(r.Context(), page); err != nil {
+	group, ctx := errgroup.WithContext(r.Context())
+	group.Go(func() error { return p.sums(ctx, page) })
+	group.Go(func() (err error) {
+		page.Attention, err = p.attention(ctx, base.Viewer.Org)
 		return err
-	}
-	if page.Attention, err = p.attention(r.Context(), base.Viewer.Org); err != nil {
+	})
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	return p.show(w, r, http.StatusOK, "overview", page)

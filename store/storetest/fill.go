@@ -22,6 +22,13 @@ func Fill(t testing.TB, pool *pgxpool.Pool, org uuid.UUID, n int) {
 	fill(t, pool, filling{org: org, n: n, repos: 50, end: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)})
 }
 
+// FillHistory is Fill in a few repositories and up to today, with what commits,
+// pushes and acts leave besides: see Filled.
+func FillHistory(t testing.TB, pool *pgxpool.Pool, org uuid.UUID, n int) {
+	t.Helper()
+	fill(t, pool, filling{org: org, n: n, repos: 6, end: time.Now().UTC().Truncate(time.Hour), history: true})
+}
+
 // filling is what an organisation is filled with: so many receipts in so many
 // repositories, over the 400 days before end, and with history what commits,
 // pushes and acts leave besides.

@@ -122,7 +122,7 @@ func pushStatements() []string {
 		`CREATE TEMP TABLE drawn_pushes AS
 		SELECT i, gen.id, c.repo_id, p.name AS repo, c.commit, c.email, c.at, c.ai, c.human, c.unknown, c.noted,
 		       CASE WHEN i % 10 = 0 THEN 'refuse' WHEN i % 10 = 1 THEN 'warn' ELSE 'accept' END AS outcome
-		FROM (SELECT *, row_number() OVER (ORDER BY at)::int AS i FROM drawn_commits) c JOIN repos p ON p.id = c.repo_id,
+		FROM (SELECT *, row_number() OVER (ORDER BY md5(commit))::int AS i FROM drawn_commits) c JOIN repos p ON p.id = c.repo_id,
 		LATERAL (SELECT (lpad(to_hex((extract(epoch FROM c.at) * 1000)::bigint), 12, '0') || '7' || substr(md5(c.commit || c.repo_id), 1, 3) || '8' ||
 		         substr(md5(c.commit || c.repo_id), 4, 15))::uuid AS id) gen
 		WHERE i <= {n} / 20`,
