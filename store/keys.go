@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -63,7 +64,7 @@ func (db *DB) CreateKey(ctx context.Context, by access.Principal, in NewKey) (Ke
 
 func (tx *Tx) createKey(ctx context.Context, by access.Principal, in NewKey) (Key, string, error) {
 	name := strings.TrimSpace(in.Name)
-	if name == "" || len(name) > 200 {
+	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
 		return Key{}, "", &InvalidError{"name", "give 1 to 200 characters that say what the key is for"}
 	}
 	if len(in.Scopes) == 0 {

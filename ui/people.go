@@ -2,6 +2,9 @@ package ui
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/policy/access"
@@ -15,6 +18,9 @@ type People struct {
 	Users       []store.User
 	Invitations []store.AccountLink
 	Roles       []access.Role
+	// Q is what addresses and names are searched for.
+	Q     string
+	Pager Pager
 	// Link is of the invitation that was made just now.
 	Link string
 }
@@ -23,9 +29,6 @@ type People struct {
 func (p *People) Open(l store.AccountLink) bool {
 	return l.UsedAt == nil && l.RevokedAt == nil && l.ExpiresAt.After(p.Now)
 }
-
-// maxPeople bounds the people of a page.
-const maxPeople = 150
 
 func (p *pages) people(w http.ResponseWriter, r *http.Request) error {
 	return p.showPeople(w, r, "", nil)
@@ -38,10 +41,11 @@ func (p *pages) showPeople(w http.ResponseWriter, r *http.Request, link string, 
 	}
 	base.Problems = refused
 	page := &People{Base: base, Tabs: settingsTabs("/settings/people"), Roles: access.Roles, Link: link}
-	if page.Users, err = p.cfg.DB.Users(r.Context(), base.Viewer.Org); err != nil {
+	users, err := p.cfg.DB.Users(r.Context(), base.Viewer.Org)
+	if err != nil {
 		return err
 	}
-	page.Users = page.Users[:min(len(page.Users), maxPeople)]
+	page.choose(users, r.URL.Query())
 	invitations, err := p.cfg.DB.Invitations(r.Context(), base.Viewer.Org)
 	if err != nil {
 		return err
@@ -52,6 +56,26 @@ func (p *pages) showPeople(w http.ResponseWriter, r *http.Request, link string, 
 		}
 	}
 	return p.show(w, r, statusFor(refused), "people", page)
+}
+
+// choose takes the people that the query asks for, in the order of their addresses:
+// of an organisation all can be read, and not all be shown.
+func (p *People) choose(users []store.User, query url.Values) {
+	p.Q = query.Get("q")
+	wanted, after := strings.ToLower(strings.TrimSpace(p.Q)), query.Get("after")
+	users = slices.DeleteFunc(users, func(u store.User) bool {
+		return u.Email <= after || !strings.Contains(u.Email, wanted) && !strings.Contains(strings.ToLower(u.Name), wanted)
+	})
+	slices.SortFunc(users, func(a, b store.User) int { return strings.Compare(a.Email, b.Email) })
+	var more bool
+	p.Users, more = cut(users)
+	p.Pager.Shown = count(len(p.Users)) + " shown"
+	if after != "" {
+		p.Pager.First = address("/settings/people", changed(query, "after", ""))
+	}
+	if more {
+		p.Pager.Next = address("/settings/people", changed(query, "after", p.Users[len(p.Users)-1].Email))
+	}
 }
 
 // changePeople does what the button of the people's page says.
