@@ -2,7 +2,9 @@ package ui
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,6 +144,26 @@ func eachRoute(t *testing.T, f func(name, method, path string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// served is the router of all routes, for those who ask where a path leads.
+var served = sync.OnceValue((&pages{}).router)
+
+// routeOf is the path of the route that serves a GET of a path, empty for none.
+func routeOf(path string) string {
+	u, err := url.ParseRequestURI(path)
+	if err != nil {
+		return ""
+	}
+	var match mux.RouteMatch
+	if !served().Match(&http.Request{Method: http.MethodGet, URL: u}, &match) || match.Route == nil {
+		return ""
+	}
+	template, err := match.Route.GetPathTemplate()
+	if err != nil {
+		return ""
+	}
+	return template
 }
 
 func TestEveryRouteIsVisited(t *testing.T) {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -23,29 +24,80 @@ func (w *world) signIn(b *chromium.Browser, email string) {
 	b.See(".fixed-menu")
 }
 
-// Every page is looked at in both widths and both colours.
+// Every page is looked at, in an organisation whose every text is hostile: a page of
+// each route in both widths and both colours, and of each kind for what texts
+// become. There is no page that this does not see.
 func TestPagesInABrowser(t *testing.T) {
 	b := chromium.New(t)
 	w := furnished(t)
-	w.fetchRepo()
-	w.person(w.org, "ada@example.com", access.RoleAdmin)
+	c := w.crawl(w.person(w.org, "ada@example.com", access.RoleAdmin))
+	c.wantEveryRoute()
 	b.Visit(w.srv.URL + "/login")
 	b.Accessible("/login")
 	b.Picture("login")
 	w.signIn(b, "ada@example.com")
-	for name, path := range w.sights() {
+	kinds, ofRoute := map[string]bool{}, map[string]int{}
+	for _, path := range c.pages {
+		route := routeOf(path)
+		if kinds[kindOfPath(path)] || ofRoute[route] == perRoute {
+			continue
+		}
+		kinds[kindOfPath(path)] = true
+		ofRoute[route]++
 		b.Visit(w.srv.URL + path)
 		b.See("h1")
+		if found := b.Ask(brokenOut); found != "" {
+			t.Errorf("%s: a text is not kept to itself:\n%s", path, found)
+		}
+		b.Quiet(path)
+		if ofRoute[route] > 1 {
+			continue
+		}
 		for _, l := range looks {
 			b.Look(l.width, l.dark)
-			where := fmt.Sprintf("%s-%d-%s", name, l.width, map[bool]string{true: "dark", false: "light"}[l.dark])
+			where := fmt.Sprintf("%s at %d, dark: %t", path, l.width, l.dark)
 			b.Fits(where)
 			b.Accessible(where)
 			b.Quiet(where)
-			b.Picture(where)
+			b.Picture(fmt.Sprintf("%s-%d-%t", strings.Trim(notInNames.ReplaceAllString(route, "-"), "-"), l.width, l.dark))
 		}
 	}
+	if len(kinds) < 60 {
+		t.Errorf("only %d kinds of pages were looked at", len(kinds))
+	}
 }
+
+// perRoute is how many kinds of pages of a route are looked at.
+const perRoute = 4
+
+var notInNames = regexp.MustCompile(`[^a-z]+`)
+
+// brokenOut lists, in a page, elements that hostile texts became, texts that turn
+// what is beside them around because nothing isolates them, and characters that
+// are not to be seen. A text of people is known by its letters, which are Hebrew.
+const brokenOut = `(() => {
+	const found = [], isolates = (e) => { while (e && !/isolate|plaintext/.test(getComputedStyle(e).unicodeBidi)) e = e.parentElement; return e };
+	for (const e of document.querySelectorAll(".hostile, img, iframe, script:not([src]), [onclick], [onerror], [style]")) found.push("element " + e.outerHTML.slice(0, 100));
+	const hidden = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+	const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT), of = new Map();
+	for (let n; n = texts.nextNode();) {
+		const p = n.parentElement;
+		if (p.closest("textarea, script, noscript") || !/\S/.test(n.data)) continue;
+		if (hidden.test(n.data)) found.push("not to be seen: " + n.data.slice(0, 100));
+		// Nothing can isolate a part of these.
+		if (p.closest("option, title")) continue;
+		const e = isolates(p);
+		if (!of.has(e)) of.set(e, []);
+		of.get(e).push(n.data);
+	}
+	for (const e of document.querySelectorAll("[title], [aria-label], [placeholder]"))
+		for (const a of ["title", "aria-label", "placeholder"])
+			if (hidden.test(e.getAttribute(a) || "")) found.push("not to be seen in " + a + ": " + e.getAttribute(a).slice(0, 100));
+	const theirs = (t) => /[\u0590-\u05ff]/.test(t), words = (t) => /[A-Za-z0-9]/.test(t);
+	for (const [e, list] of of)
+		if (list.some(theirs) && list.some((t) => !theirs(t) && words(t))) found.push("not isolated in <" + e.tagName.toLowerCase() + ">: " + list.join("|").slice(0, 300));
+	return found.slice(0, 8).join("\n");
+})()`
 
 // looks are how a page is looked at.
 var looks = []struct {
@@ -86,24 +138,4 @@ func TestAnAdministratorAtTheKeyboard(t *testing.T) {
 	b.Leave(chromedp.KeyEvent(kb.Enter))
 	b.See(`a[href$="/edit"]`)
 	b.Quiet("at the keyboard")
-}
-
-// sights are one page of each kind.
-func (w *world) sights() map[string]string {
-	w.t.Helper()
-	decision := strings.Join([]string{"/decisions", w.column(`SELECT id::text FROM decisions WHERE state = 'held' LIMIT 1`)}, "/")
-	return map[string]string{
-		"overview": "/", "receipts": "/receipts", "receipts-filtered": "/receipts?model=claude*&sort=-cost&q=zzz", "receipt": "/receipts/r-1",
-		"enforcement": "/enforcement", "decision": decision, "waiting": "/enforcement/waiting", "violations": "/enforcement/violations",
-		"reviews": "/enforcement/reviews", "waivers": "/enforcement/waivers", "policies": "/policies", "policy-new": "/policies/new?rule=allowed_models",
-		"policy": "/policies/" + w.column(`SELECT id::text FROM policies LIMIT 1`), "policy-json": "/policies/new?as=json",
-		"repositories": "/repositories", "repository": "/repositories/" + w.column(`SELECT id::text FROM repos WHERE name = 'repo-1'`),
-		"repository-new": "/repositories/new", "help": "/help", "teams": "/teams", "coverage": "/coverage", "commit": "/repositories/repo-1/commits/" + w.column(`SELECT commit FROM commit_lines WHERE ai > 0 LIMIT 1`), "commits": "/commits", "team": "/teams/team-0", "audit": "/audit", "settings": "/settings", "people": "/settings/people",
-		"keys": "/settings/keys", "webhooks": "/settings/webhooks", "ssh-keys": "/settings/ssh-keys", "account": "/account",
-		"prices": "/settings/prices", "identities": "/settings/identities", "privacy": "/settings/privacy", "reference": "/help/api",
-		"operation": "/help/api/listReceipts", "schema": "/help/api/schemas/Receipt",
-		"review": "/enforcement/reviews/" + w.column(`SELECT v.id::text FROM violations v JOIN decisions d ON d.id = v.decision_id WHERE d.outcome = 'refuse' LIMIT 1`),
-		"repository-real": "/repositories/web", "files": "/repositories/web/files", "file": "/repositories/web/files?path=main.go",
-		"commit-real": "/repositories/web/commits/" + w.column(`SELECT commit FROM commit_lines WHERE state = 'classified' AND repo_id = (SELECT id FROM repos WHERE name = 'web') AND ai > 0`),
-	}
 }

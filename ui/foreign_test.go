@@ -100,6 +100,7 @@ func (w *world) idsByPath(session uuid.UUID) map[string]string {
 		"/waivers/": waiver.ID.String(), "/connections/": connection.ID.String(),
 		"/teams/": column(`SELECT id::text FROM teams ORDER BY name`), "/settings/webhooks/": secret.ID.String(),
 		"/settings/keys/": key.ID.String(), "/settings/ssh-keys/": ssh.ID.String(),
+		"/reports/": column(`SELECT id::text FROM reports ORDER BY id`), "/reports/schedules/": column(`SELECT id::text FROM report_schedules`),
 		"/account/sessions/": session.String(), "/account/keys/": key.ID.String(), "/account/ssh-keys/": ssh.ID.String(),
 	}
 }

@@ -47,8 +47,16 @@ const password = "correct horse battery"
 
 func newWorld(t testing.TB, change ...func(*auth.AccountConfig)) *world {
 	t.Helper()
-	w := &world{t: t, db: storetest.Open(t), clock: &clock{now: time.Now()}, log: &strings.Builder{}}
-	w.org, w.rival = storetest.MustOrg(t, w.db, "acme"), storetest.MustOrg(t, w.db, "rival")
+	db := storetest.Open(t)
+	w := newWorldOn(t, db, storetest.MustOrg(t, db, "acme"), change...)
+	w.rival = storetest.MustOrg(t, db, "rival")
+	return w
+}
+
+// newWorldOn is the pages over a database that is there, with one organisation.
+func newWorldOn(t testing.TB, db *store.DB, org store.Org, change ...func(*auth.AccountConfig)) *world {
+	t.Helper()
+	w := &world{t: t, db: db, clock: &clock{now: time.Now()}, log: &strings.Builder{}, org: org}
 	cfg := auth.AccountConfig{DB: w.db, PublicURL: "http://blame.example.com", Cost: cheap, Now: w.clock.time}
 	for _, f := range change {
 		f(&cfg)

@@ -166,7 +166,7 @@ var (
 
 // checkMarkup looks for what broke out, and for what the policy of content
 // forbids.
-func checkMarkup(t *testing.T, name, page string) {
+func checkMarkup(t testing.TB, name, page string) {
 	t.Helper()
 	if strings.Contains(page, "<script>") || strings.Contains(page, "<img") {
 		t.Errorf("%s: markup of a text became the page's:\n%s", name, around(page, "<script>"))
