@@ -101,6 +101,7 @@ func (w *world) idsByPath(session uuid.UUID) map[string]string {
 		"/teams/": column(`SELECT id::text FROM teams ORDER BY name`), "/settings/webhooks/": secret.ID.String(),
 		"/settings/keys/": key.ID.String(), "/settings/ssh-keys/": ssh.ID.String(),
 		"/reports/": column(`SELECT id::text FROM reports ORDER BY id`), "/reports/schedules/": column(`SELECT id::text FROM report_schedules`),
+		"/enforcement/reviews/": column(`SELECT v.id::text FROM violations v JOIN decisions d ON d.id = v.decision_id WHERE d.outcome = 'refuse'`),
 		"/account/sessions/": session.String(), "/account/keys/": key.ID.String(), "/account/ssh-keys/": ssh.ID.String(),
 	}
 }
