@@ -60,7 +60,11 @@ func (a *app) demo(ctx context.Context, in demoOptions, kept bool) (err error) {
 	}
 	return a.onData(ctx, cfg, log, func(database *database, db *store.DB) error {
 		login, err := a.makeDemo(ctx, cfg, db, log, in.seed)
-		if err != nil || in.exit {
+		if err != nil {
+			return err
+		}
+		if in.exit {
+			_, err := fmt.Fprintf(a.stdout, "%s has a demo. Show it: blamepromptd demo --data-dir %s\n", cfg.DataDir, cfg.DataDir)
 			return err
 		}
 		return a.serveStore(ctx, cfg, log, database, db, login)
