@@ -55,9 +55,9 @@ func BenchmarkLiveBuildStored(b *testing.B) {
 }
 
 // BenchmarkLiveUpdateStored brings the stored map over a merge of ten changed
-// files, and compares with a shell that blames the same files within the range,
-// one after the other; at most 1.5 times as long is promised of a daemon, which
-// reads as many files at a time as there are processors.
+// files, and compares with a shell that blames the same files within the range, as
+// many at a time; at most 1.5 times as long is promised where both blame one file
+// after the other. With more at a time what is stored in the end weighs more.
 func BenchmarkLiveUpdateStored(b *testing.B) {
 	for _, processes := range []int{1, livetest.Processes} {
 		b.Run(fmt.Sprintf("processes=%d", processes), func(b *testing.B) {
@@ -77,7 +77,7 @@ func BenchmarkLiveUpdateStored(b *testing.B) {
 				w.keep()
 				w.take(main, tip)
 				own.Of(w.keep)
-				git.Of(func() { livetest.Shell(b, w.f, 1, string(old)+".."+string(tip), paths) })
+				git.Of(func() { livetest.Shell(b, w.f, processes, string(old)+".."+string(tip), paths) })
 			}
 			livetest.Report(b, git, own)
 		})
