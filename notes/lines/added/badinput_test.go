@@ -1,17 +1,23 @@
 package added_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/blameprompt/enterprise/notes/gitcmd"
 	"github.com/blameprompt/enterprise/notes/gitcmd/gittest"
+	"github.com/blameprompt/enterprise/notes/lines/upkeep"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/storetest"
 )
@@ -124,4 +130,82 @@ func TestAShallowHistory(t *testing.T) {
 	w.sync()
 	w.wantSums(store.LineSums{Added: 1, Unknown: 1, Commits: 2})
 	w.wantFindings("commit_unreadable")
+}
+
+// TestEverythingAbsurdAtOnce takes a push of all that is hostile through ingest,
+// added and live lines: it ends in time, holds little memory, counts what is
+// there, and says of each thing what it is. It runs alone, since memory is the
+// whole program's.
+func TestEverythingAbsurdAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 50 MB")
+	}
+	w := newWorld(t)
+	files := map[string]string{"line": strings.Repeat("x", 50<<20), "many": numbered(1, 300_000), strings.Repeat("d/", 1200) + "long": "x\n"}
+	odd := []string{"new\nline", "quo\"te", "back\\slash", "\xff\xfe", " ", "a\x01b", "<script>", "=cmd()", "%00", "ü/\xc0\xaf"}
+	receipts := []string{receipt("huge", "opus", "many", 1, 4_294_967_295, ""), receipt("turned", "opus", "many", 4_294_967_295, 1, ""),
+		receipt("line", "opus", "line", 1, 1, "")}
+	for i, name := range odd {
+		files[name] = numbered(1, 3)
+		receipts = append(receipts, receipt(fmt.Sprint("odd", i), "opus", strings.ToValidUTF8(name, "?"), 2, 2, ""))
+	}
+	var runs strings.Builder
+	for n := range 150_000 {
+		fmt.Fprintf(&runs, "%d-%d,", 1+2*n, 2+2*n)
+	}
+	id := w.remote.Commit(gittest.Commit{Files: files, Message: "edit"})
+	w.remote.Notes(gittest.Notes{Bodies: map[gitcmd.OID]string{id: payload(receipts...)}})
+	w.remote.Notes(gittest.Notes{Ref: "refs/notes/ai", Bodies: map[gitcmd.OID]string{
+		id: gitAI("many", "k", runs.String()+"1-4294967295,7-3,5-9,3-7,5-9,0,x,-1,99999999999999999999")}})
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	const allowed = 250 << 20
+	peak := peakHeap(t, func() {
+		w.sync()
+		if err := upkeep.New(upkeep.Config{DB: w.db, MirrorRoot: filepath.Dir(w.mirror)}).Work(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if peak > allowed {
+		t.Errorf("%d MB were held at once", peak>>20)
+	}
+	n := w.sums()
+	if n.Added != 300_000+1+1+3*int64(len(odd))-1 || n.AI < 300_000 || n.Added != n.AI+n.Human+n.Unknown {
+		t.Errorf("%+v", n)
+	}
+	w.checkSums()
+	got := storetest.Column(t, w.db, `SELECT DISTINCT code FROM findings ORDER BY 1`)
+	for _, code := range []string{"line_range_clamped", "line_range_swapped", "line_range_invalid", "commit_path_too_long", "file_too_large", "path_too_long"} {
+		if !slices.Contains(got, code) {
+			t.Errorf("there is no finding %s among %s", code, got)
+		}
+	}
+}
+
+// peakHeap returns the most that was held on the heap at once while fn ran, beyond
+// what was there before.
+func peakHeap(t *testing.T, fn func()) uint64 {
+	t.Helper()
+	runtime.GC()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	before, peak := sample[0].Value.Uint64(), uint64(0)
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			metrics.Read(sample)
+			peak = max(peak, sample[0].Value.Uint64())
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	fn()
+	close(ended)
+	<-done
+	return peak - min(peak, before)
 }
