@@ -62,6 +62,31 @@ func TestAForgeSquashesThreeCommitsWithTwoReceipts(t *testing.T) {
 	w.wantNoted("squash")
 }
 
+// As long as the branch is there, only the content that receipts recorded speaks of
+// the squash. When the branch is merged after all, its notes speak of its commits.
+func TestASquashBesideItsBranch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.dev.Git("checkout", "--quiet", "-b", "topic")
+	one := w.commit("one", "a.txt", "1\n2\n")
+	w.annotate(one, receipt("r1", "a.txt", 1, 2, w.dev.Git("rev-parse", "HEAD:a.txt")))
+	two := w.commit("two", "b.txt", "x\n")
+	w.annotate(two, receipt("r2", "b.txt", 1, 1, ""))
+	w.push("topic", notesRef)
+	w.dev.Git("checkout", "--quiet", "main")
+	w.dev.Git("merge", "--quiet", "--squash", "topic")
+	w.dev.Git("commit", "--quiet", "-m", "squash")
+	w.push("main")
+	w.sync()
+	w.want()
+	w.wantLines("squash a.txt 1-2 ai exact r1")
+	w.dev.Git("merge", "--quiet", "--no-ff", "-m", "merge", "topic")
+	w.push("main", ":topic")
+	w.sync()
+	w.want()
+	w.wantLines("one a.txt 1-2 ai exact r1", "squash a.txt 1-2 ai exact r1", "two b.txt 1-1 ai envelope r2")
+}
+
 func TestACherryPickWhoseSourceIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
