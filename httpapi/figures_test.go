@@ -241,3 +241,43 @@ func (w *world) facets(query string) []string {
 	}
 	return out
 }
+
+// TestBranchesAreAskedFor asks for a branch, looks at it, lists its commits and
+// drops it.
+func TestBranchesAreAskedFor(t *testing.T) {
+	t.Parallel()
+	w := counted(t)
+	w.exec(`UPDATE repos SET default_branch = 'refs/heads/main'`)
+	w.exec(`INSERT INTO branch_refs (org_id, repo_id, ref, tip) SELECT org_id, id, b, 'c' || length(b) FROM repos, unnest(ARRAY['refs/heads/main', 'refs/heads/next']) b`)
+	type branch struct {
+		Ref, State, Rows string
+		Commits, Open    int
+		Lines            struct{ Added, AI int }
+	}
+	var one branch
+	w.post(w.write, "/api/v1/repos/backend/branches", map[string]any{"ref": "refs/heads/next"}).want(202).into(&one)
+	w.post(w.write, "/api/v1/repos/backend/branches", map[string]any{"ref": "refs/heads/next"}).want(202)
+	if one.Ref != "refs/heads/next" || one.State != "waiting" {
+		t.Errorf("%+v", one)
+	}
+	for ref, problem := range map[string]string{"refs/heads/main": "default branch", "refs/heads/none": "no branch", "refs/tags/v1": "ref", "refs/heads/": "ref"} {
+		if got := w.post(w.write, "/api/v1/repos/backend/branches", map[string]any{"ref": ref}); got.status != 400 && got.status != 422 || !strings.Contains(string(got.body), problem) {
+			t.Errorf("%s: %d %s", ref, got.status, got.body)
+		}
+	}
+	w.post(w.read, "/api/v1/repos/backend/branches", map[string]any{"ref": "refs/heads/next"}).want(403)
+	w.exec(`UPDATE line_branches SET tip = 'c15', base = 'c15', planned_at = now()`)
+	w.exec(`INSERT INTO branch_commits SELECT org_id, id, 'refs/heads/next', 'c1' FROM repos WHERE name = 'backend'`)
+	var all struct{ Items []branch }
+	w.get(w.read, "/api/v1/repos/backend/branches").want(200).into(&all)
+	if len(all.Items) != 1 || all.Items[0].State != "done" || all.Items[0].Commits != 1 || all.Items[0].Lines.AI != 4 || w.rowsOf(all.Items[0].Rows) != 1 {
+		t.Errorf("%+v", all.Items)
+	}
+	for query, problem := range map[string]string{"ref=refs/heads/next": "one repository", "repo=backend&ref=refs/heads/main": "not classified"} {
+		if got := w.get(w.read, "/api/v1/commits?"+query).want(400); !strings.Contains(string(got.body), problem) {
+			t.Errorf("%s: %s", query, got.body)
+		}
+	}
+	w.do(call{method: "DELETE", key: w.write, path: "/api/v1/repos/backend/branches?ref=refs/heads/next"}).want(204)
+	w.do(call{method: "DELETE", key: w.write, path: "/api/v1/repos/backend/branches?ref=refs/heads/next"}).want(404)
+}

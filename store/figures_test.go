@@ -23,6 +23,9 @@ func fillFigures(t *testing.T, db *store.DB, org uuid.UUID, receipts int) {
 	t.Helper()
 	storetest.Fill(t, db.Pool(), org, receipts)
 	for _, sql := range []string{
+		`INSERT INTO added_files (org_id, repo_id, commit, path, old_path, blob, excluded, added, ai, human, unknown, trailer)
+		SELECT $1, md5('repo' || i % 7)::uuid, md5(i::text), convert_to('src/mod' || i % 20 || '/sub' || i % 3 || '/f.go', 'UTF8'), '', 'b', '', 12, i % 5, i % 3,
+		       12 - i % 5 - i % 3, 0 FROM generate_series(1, 3000) i`,
 		`INSERT INTO commit_lines (org_id, repo_id, commit, on_default, merge, committed_at, day, author_email, added, ai, human, unknown,
 			trailer, excluded, deleted, noted, agent, bot, state, digest)
 		SELECT $1, md5('repo' || i % 7)::uuid, md5(i::text), i % 11 <> 0, i % 13 = 0, d, d::date, 'dev' || i % 40 || '@example.com', 12, i % 5, i % 3,
@@ -127,14 +130,15 @@ func TestFiguresReadRollupsAlone(t *testing.T) {
 	org := storetest.MustOrg(t, db, "acme")
 	fillFigures(t, db, org.ID, 20_000)
 	end := mustDay(t, storetest.Column(t, db, `SELECT max(day)::text FROM receipts`)[0])
-	grows := regexp.MustCompile(`on (receipts|prompts|receipt_\w+|commit_lines|commit_owners|added_\w+|live_runs|live_files|removed_runs)\b|Seq Scan on (line_)?rollups\b`)
+	grows := regexp.MustCompile(`on (receipts|prompts|receipt_\w+|commit_lines|commit_owners|added_\w+|live_runs|live_files|removed_runs)\b|Seq Scan on (line_|prompt_|path_)?rollups\b`)
 	for _, f := range []store.AnalyticsFilter{{}, {From: end.AddDate(0, -3, -5), To: end}, {Repos: []uuid.UUID{repoID(3)}},
 		{Emails: []string{"dev2@example.com", "dev4@example.com"}}} {
-		for _, by := range []store.FigureDimension{store.FiguresByRepo, store.FiguresByTeam, store.FiguresByUser, store.FiguresByModel, store.FiguresByProvider} {
-			if by == store.FiguresByProvider && f.Emails != nil {
+		for _, by := range []store.FigureDimension{store.FiguresByRepo, store.FiguresByTeam, store.FiguresByUser, store.FiguresByModel, store.FiguresByProvider,
+			store.FiguresByCategory, store.FiguresByHour, store.FiguresByPath} {
+			if by == store.FiguresByProvider && f.Emails != nil || by == store.FiguresByPath && len(f.Repos) != 1 {
 				continue
 			}
-			plans, err := store.ExplainFigures(ctx, db, org.ID, store.FiguresQuestion{AnalyticsFilter: f, Series: store.Weekly, By: by, Top: 100})
+			plans, err := store.ExplainFigures(ctx, db, org.ID, store.FiguresQuestion{AnalyticsFilter: f, Series: store.Weekly, By: by, Top: 100, Folder: "src/"})
 			if err != nil || len(plans) < 7 {
 				t.Fatalf("%d plans, %v", len(plans), err)
 			}

@@ -57,9 +57,17 @@ type figuresShown struct {
 		Added int64 `json:"added"`
 		AI    int64 `json:"ai"`
 	} `json:"lines"`
-	AIShare            *float64     `json:"ai_share"`
-	UnknownShare       *float64     `json:"unknown_share"`
-	Coverage           *float64     `json:"coverage"`
+	AIShare      *float64 `json:"ai_share"`
+	UnknownShare *float64 `json:"unknown_share"`
+	Coverage     *float64 `json:"coverage"`
+	Quality      struct {
+		Scored  int64    `json:"scored"`
+		Average *float64 `json:"average"`
+	} `json:"quality"`
+	Time struct {
+		Timed int64   `json:"timed"`
+		Hours float64 `json:"hours"`
+	} `json:"time"`
 	CostPerAddedAILine *json.Number `json:"cost_per_added_ai_line"`
 }
 
@@ -164,6 +172,12 @@ func (s *analyticsShown) summary(f analyticsFlags, team string) [][]string {
 	}
 	if cost := s.Figures.CostPerAddedAILine; cost != nil {
 		rows = append(rows, []string{"Cost per AI line", dollars(*cost)})
+	}
+	if q := s.Figures.Quality; q.Average != nil {
+		rows = append(rows, []string{"Quality", fmt.Sprintf("%.1f of 100 on average, of %d prompts with a score", *q.Average, q.Scored)})
+	}
+	if spent := s.Figures.Time; spent.Timed > 0 {
+		rows = append(rows, []string{"Time", fmt.Sprintf("%.1f hours, of %d prompts that say how long they took", spent.Hours, spent.Timed)})
 	}
 	if s.Live.AIShare != nil {
 		rows = append(rows, []string{"Alive today", fmt.Sprintf("%d AI lines, %s of all", s.Live.AI, percent(*s.Live.AIShare))})
