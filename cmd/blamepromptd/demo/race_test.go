@@ -2,5 +2,5 @@
 
 package demo
 
-// raceDetector makes the daemon of scripts many times slower.
+// raceDetector makes a demo take minutes.
 const raceDetector = true
