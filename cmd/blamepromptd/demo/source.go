@@ -94,7 +94,7 @@ func fill(r *rand.Rand, snippet string) []string {
 	return strings.Split(text, "\n")
 }
 
-// write makes a block as long as asked for, within what the snippets give.
+// write makes a block of one of the snippets.
 func (l *language) write(r *rand.Rand) *block { return &block{lines: fill(r, pick(r, l.snippets))} }
 
 // begin makes a file with its first blocks.
