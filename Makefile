@@ -11,7 +11,7 @@ WITH_POSTGRES := go run ./store/storetest/cluster --
 CONCURRENT := ./cmd/... ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
-.PHONY: help run demo deps test test-race lint generate screenshots bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli bench-ui fuzz e2e load build dist install clean
+.PHONY: help run demo deps test test-race lint generate screenshots bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-reports bench-cli bench-ui fuzz e2e load build dist install clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -47,7 +47,7 @@ generate: deps ## write what is generated: the API's types, the schema's dump, t
 screenshots: deps build ## take the pictures that the documentation shows, of the demo in Chromium
 	go run ./ui/screenshots
 
-bench: bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-cli bench-ui ## measure what the README promises
+bench: bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-reports bench-cli bench-ui ## measure what the README promises
 
 bench-ingest: deps ## measure the way from a notes ref to rows, beside its floor
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./notes ./notes/ingest
@@ -67,6 +67,9 @@ bench-lines: deps ## measure whose lines were added, and where live lines come f
 
 bench-memory: deps ## measure the most memory that the daemon takes, whatever it is given
 	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkMemory -benchtime 1x -timeout 60m ./cmd/blamepromptd
+
+bench-reports: deps ## measure reports over a million receipts, and over a tenth of them
+	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkReports -benchtime 1x -timeout 60m ./httpapi/report/compliance
 
 bench-cli: deps ## measure a check of 10 commits, from start to exit
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/blameprompt-enterprise

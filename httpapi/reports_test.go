@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -44,6 +46,13 @@ func TestReportIsAskedForAndFetched(t *testing.T) {
 		if got := content.header.Get(header); got != want {
 			t.Errorf("%s is %q, want %q", header, got, want)
 		}
+	}
+	lost := filepath.Join(dir, made.Id.String())
+	if err := os.Rename(lost, lost+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if code := w.get(w.admin, path+"/content").want(410).problem().Code; code != "file_gone" {
+		t.Errorf("a report whose file is gone is answered with %s", code)
 	}
 	w.get(w.foreignAdmin, path).want(404)
 	w.get(w.foreignAdmin, path+"/content").want(404)

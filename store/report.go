@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,6 +33,13 @@ type ReportData struct {
 	args  pgx.NamedArgs
 }
 
+// accessActs and readActs are the beginnings of acts on who may do what, and of
+// those that change nothing.
+const (
+	accessActs = `'key', 'user', 'grant', 'ssh_key', 'team', 'invitation', 'password', 'webhook_secret', 'account', 'setup'`
+	readActs   = `'session', 'prompt', 'report'`
+)
+
 // reportMemory is what each step of a report's queries may take in the database,
 // which joins and sorts on its disk beyond it.
 const reportMemory = "64MB"
@@ -59,6 +67,11 @@ func (d *ReportData) Totals(ctx context.Context) (Sums, []DaySums, error) {
 		days(ctx, d.q, d.scope.Org.ID)
 }
 
+// Retentions lists what is kept how long.
+func (d *ReportData) Retentions(ctx context.Context) ([]Retention, error) {
+	return retentions(ctx, d.q, d.scope.Org.ID)
+}
+
 // ReportQuery names rows that reports are made of.
 type ReportQuery string
 
@@ -76,8 +89,8 @@ const (
 	// ReportOutcomes: outcome, state, decisions, commits, overrides.
 	ReportOutcomes ReportQuery = "outcomes"
 	// ReportExceptions are violations that did not stop a push: at, decision, repo,
-	// commit, pusher, policy, version, rule, why (waiver, override, late, warning),
-	// approved by, reason.
+	// commit, pusher, policy, version, rule, why (waiver, override, release of a held
+	// branch, late, warning), let pass by, reason.
 	ReportExceptions ReportQuery = "exceptions"
 	// ReportViolated: policy, version, rule, refused, warned.
 	ReportViolated ReportQuery = "violated"
@@ -89,7 +102,8 @@ const (
 	ReportPolicies ReportQuery = "policies"
 	// ReportReviews: at, repo, commit, patch id, reviewer, approved, decision.
 	ReportReviews ReportQuery = "reviews"
-	// ReportAccess and ReportChanges: seq, at, principal, action, target.
+	// ReportAccess has acts on who may do what, ReportChanges all others but reading
+	// and signing in: seq, at, principal, action, target.
 	ReportAccess  ReportQuery = "access"
 	ReportChanges ReportQuery = "changes"
 	// ReportCoverage: repo, commits, bots, noted, marked without note, added, ai,
@@ -104,11 +118,14 @@ const (
 	ReportSample ReportQuery = "sample"
 	// ReportPeople: email, names, receipts, with text, with conversation, first, last.
 	ReportPeople ReportQuery = "people"
-	// ReportCategories: receipts with name, email, prompt, response, conversation,
-	// paths, session.
+	// ReportCategories: receipts, those with name, email, prompt, response,
+	// conversation, paths, session, and secrets that were found in texts.
 	ReportCategories ReportQuery = "categories"
 	// ReportReads are accesses to prompt text: at, principal, action, target.
 	ReportReads ReportQuery = "reads"
+	// ReportRecipients are who could read or was told something at some time of the
+	// period: kind (person, key, forge, remote), who, may, since, last used.
+	ReportRecipients ReportQuery = "recipients"
 )
 
 // Rows reads the rows of a query as they are asked for. Cells are nil, string,
@@ -188,21 +205,48 @@ func isoTime(column string) string {
 	return `to_char(` + column + ` AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 }
 
-// claimedLines are how many lines the range of a file f of a receipt has.
-const claimedLines = `CASE WHEN f.line_start > 0 AND f.line_end >= f.line_start THEN f.line_end - f.line_start + 1 ELSE 0 END`
+// covered are the commits that coverage counts: without those of bots, and merges
+// that add nothing of their own. It is commit_lines_delta's definition.
+const covered = `NOT l.bot AND NOT (l.merge AND l.added + l.excluded = 0)`
+
+// claimedLines are how many lines the range of a file of a receipt has.
+func claimedLines(f string) string {
+	return strings.ReplaceAll(`CASE WHEN f.line_start > 0 AND f.line_end >= f.line_start THEN f.line_end - f.line_start + 1 ELSE 0 END`, "f.", f+".")
+}
+
+// The first files of a receipt r are joined one by one, as sets: most receipts
+// have no more, and gathering the files of a million receipts, or looking
+// for each one's, takes longer than all the rest. What is behind them is looked for
+// where there is any.
+const (
+	filesJoined = 4
+	allPaths    = `concat_ws(';', f0.path, f1.path, f2.path, f3.path, more.paths)`
+)
+
+var allLines = claimedLines("f0") + " + " + claimedLines("f1") + " + " + claimedLines("f2") + " + " + claimedLines("f3") + " + coalesce(more.lines, 0)"
+
+func firstFiles() string {
+	var joins strings.Builder
+	for i := range filesJoined {
+		fmt.Fprintf(&joins, "LEFT JOIN receipt_files f%[1]d ON f%[1]d.org_id = r.org_id AND f%[1]d.receipt_id = r.id AND f%[1]d.position = %[1]d\n", i)
+	}
+	return joins.String() + `LEFT JOIN LATERAL (
+			SELECT string_agg(f.path, ';' ORDER BY f.position) AS paths, sum(` + claimedLines("f") + `)::bigint AS lines
+			FROM receipt_files f WHERE r.files >= ` + itoa(filesJoined) + ` AND f.org_id = r.org_id AND f.receipt_id = r.id AND f.position >= ` + itoa(filesJoined) + `) more ON true`
+}
 
 // claimedFiles are the files that a receipt r claims to have changed, with how
 // many lines their ranges have.
-const claimedFiles = `LEFT JOIN LATERAL (
+var claimedFiles = `LEFT JOIN LATERAL (
 	SELECT jsonb_agg(jsonb_build_object('path', f.path, 'line_range', jsonb_build_array(f.line_start, f.line_end), 'blob_hash', nullif(f.blob_hash, ''),
 	                                    'additions', f.additions, 'deletions', f.deletions) ORDER BY f.position) AS changes,
-	       sum(` + claimedLines + `) AS lines
+	       sum(` + claimedLines("f") + `) AS lines
 	FROM receipt_files f WHERE f.org_id = r.org_id AND f.receipt_id = r.id) f ON true`
 
 var reportSQL = map[ReportQuery]string{
 	ReportTrail: `
 		SELECT r.commit_hash, r.timestamp, coalesce(nullif(r.user_name, ''), r.user_email), coalesce(c.subject, ''), r.provider,
-		       r.model, r.session_id, r.message_count, trim_scale(r.cost_usd)::text, f.paths, f.lines, r.prompt_summary, r.prompt_hash,
+		       r.model, r.session_id, r.message_count, trim_scale(r.cost_usd)::text, ` + allPaths + `, ` + allLines + `, r.prompt_summary, r.prompt_hash,
 		       r.user_email, r.repo, r.id, r.source, r.cost_basis, trim_scale(r.cost_reported_usd)::text, r.current, r.received_at, r.ref, r.blob,
 		       l.added, l.ai, l.human, l.unknown, d.outcome, d.id::text, v.rules
 		FROM receipts r
@@ -210,11 +254,7 @@ var reportSQL = map[ReportQuery]string{
 		LEFT JOIN commit_lines l ON l.org_id = r.org_id AND l.repo_id = r.repo_id AND l.commit = r.commit_hash
 		LEFT JOIN pushed_commits p ON p.org_id = r.org_id AND p.repo_id = r.repo_id AND p.commit = r.commit_hash
 		LEFT JOIN decisions d ON d.org_id = p.org_id AND d.id = p.decision_id
-		LEFT JOIN (
-			SELECT f.receipt_id, string_agg(f.path, ';' ORDER BY f.position) AS paths, sum(` + claimedLines + `)::bigint AS lines
-			FROM receipts r JOIN receipt_files f ON f.org_id = r.org_id AND f.receipt_id = r.id
-			WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
-			GROUP BY 1) f ON f.receipt_id = r.id
+		` + firstFiles() + `
 		LEFT JOIN (
 			SELECT v.decision_id, string_agg(DISTINCT v.policy_name || ': ' || v.outcome, '; ') AS rules FROM violations v
 			WHERE v.org_id = @org GROUP BY 1) v ON v.decision_id = d.id
@@ -259,12 +299,15 @@ var reportSQL = map[ReportQuery]string{
 		GROUP BY 1, 2 ORDER BY 1, 2`,
 	ReportExceptions: `
 		SELECT v.at, v.decision_id::text, v.repo, v.commit, v.pusher, v.policy_name, v.version, v.rule,
-		       CASE WHEN w.id IS NOT NULL THEN 'waiver' WHEN d.override <> '' THEN 'override' WHEN v.late THEN 'late' ELSE 'warning' END,
-		       CASE WHEN w.id IS NOT NULL THEN w.created_by WHEN d.override <> '' THEN d.pusher END,
-		       CASE WHEN w.id IS NOT NULL THEN w.reason ELSE nullif(d.override, '') END
+		       CASE WHEN w.id IS NOT NULL THEN 'waiver' WHEN d.override <> '' THEN 'override' WHEN h.id IS NOT NULL THEN 'release'
+		            WHEN v.late THEN 'late' ELSE 'warning' END,
+		       CASE WHEN w.id IS NOT NULL THEN w.created_by WHEN d.override <> '' THEN d.pusher ELSE h.released_by END,
+		       CASE WHEN w.id IS NOT NULL THEN w.reason WHEN d.override <> '' THEN d.override ELSE h.reason END
 		FROM violations v
 		JOIN decisions d ON d.org_id = v.org_id AND d.id = v.decision_id
 		LEFT JOIN waivers w ON w.org_id = v.org_id AND w.id = v.waiver_id
+		LEFT JOIN LATERAL (SELECT h.id, h.released_by, h.reason FROM holds h
+		                   WHERE h.org_id = v.org_id AND h.decision_id = v.decision_id AND h.release = 'released' ORDER BY h.released_at LIMIT 1) h ON v.late
 		WHERE v.org_id = @org AND ` + inPeriod("v.at") + ` AND ` + inRepos("v.repo_id") + ` AND ` + byPeople("v.pusher") + `
 		  AND (d.outcome <> 'refuse' OR v.late)
 		ORDER BY v.at, v.id`,
@@ -295,19 +338,17 @@ var reportSQL = map[ReportQuery]string{
 		ORDER BY v.created_at, v.id`,
 	ReportAccess: `
 		SELECT a.seq, a.at, a.principal, a.action, a.target FROM audit_log a
-		WHERE a.org_id = @org AND ` + inPeriod("a.at") + `
-		  AND split_part(a.action, '.', 1) IN ('key', 'user', 'grant', 'ssh_key', 'team', 'invitation', 'password', 'webhook_secret')
+		WHERE a.org_id = @org AND ` + inPeriod("a.at") + ` AND split_part(a.action, '.', 1) IN (` + accessActs + `)
 		ORDER BY a.seq`,
 	ReportChanges: `
 		SELECT a.seq, a.at, a.principal, a.action, a.target FROM audit_log a
-		WHERE a.org_id = @org AND ` + inPeriod("a.at") + `
-		  AND split_part(a.action, '.', 1) IN ('policy', 'waiver', 'hold', 'repo', 'org', 'connection', 'price', 'identity', 'bot', 'retention', 'person')
+		WHERE a.org_id = @org AND ` + inPeriod("a.at") + ` AND split_part(a.action, '.', 1) NOT IN (` + accessActs + `, ` + readActs + `)
 		ORDER BY a.seq`,
 	ReportCoverage: `
 		SELECT p.name, s.commits, s.bots, s.noted, s.marked, s.added, s.ai, s.human, s.unknown, n.last
-		FROM (SELECT l.repo_id, count(*) FILTER (WHERE NOT l.bot) AS commits, count(*) FILTER (WHERE l.bot) AS bots,
-		             count(*) FILTER (WHERE l.noted AND NOT l.bot) AS noted,
-		             count(*) FILTER (WHERE l.agent <> '' AND NOT l.noted AND NOT l.bot) AS marked,
+		FROM (SELECT l.repo_id, count(*) FILTER (WHERE ` + covered + `) AS commits, count(*) FILTER (WHERE l.bot) AS bots,
+		             count(*) FILTER (WHERE l.noted AND ` + covered + `) AS noted,
+		             count(*) FILTER (WHERE l.agent <> '' AND NOT l.noted AND ` + covered + `) AS marked,
 		             sum(l.added)::bigint AS added, sum(l.ai)::bigint AS ai, sum(l.human)::bigint AS human, sum(l.unknown)::bigint AS unknown
 		      FROM commit_lines l
 		      WHERE l.org_id = @org AND l.on_default AND l.day BETWEEN @first AND @last AND ` + inRepos("l.repo_id") + `
@@ -320,7 +361,7 @@ var reportSQL = map[ReportQuery]string{
 	ReportGaps: `
 		SELECT l.committed_at, p.name, l.commit, l.author_email, l.agent
 		FROM commit_lines l JOIN repos p ON p.org_id = l.org_id AND p.id = l.repo_id
-		WHERE l.org_id = @org AND l.on_default AND l.agent <> '' AND NOT l.noted AND NOT l.bot AND l.day BETWEEN @first AND @last
+		WHERE l.org_id = @org AND l.on_default AND l.agent <> '' AND NOT l.noted AND ` + covered + ` AND l.day BETWEEN @first AND @last
 		  AND ` + inRepos("l.repo_id") + ` AND ` + byPeople("l.author_email") + `
 		ORDER BY l.committed_at, p.name, l.commit`,
 	ReportFindings: `
@@ -339,21 +380,43 @@ var reportSQL = map[ReportQuery]string{
 		LEFT JOIN note_versions n ON n.org_id = d.org_id AND n.repo_id = d.repo_id AND n.commit = p.commit AND n.current
 		ORDER BY d.at, d.id, p.commit, n.ref`,
 	ReportPeople: `
-		SELECT lower(r.user_email), string_agg(DISTINCT nullif(r.user_name, ''), '; '), count(*),
-		       count(*) FILTER (WHERE r.prompt_summary <> '' OR r.response_summary <> ''),
-		       count(*) FILTER (WHERE r.conversation IS NOT NULL), min(r.timestamp), max(r.timestamp)
-		FROM receipts r
-		WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
+		SELECT n.email, string_agg(nullif(n.name, ''), '; ' ORDER BY n.name), sum(n.receipts)::bigint, sum(n.texts)::bigint,
+		       sum(n.conversations)::bigint, min(n.first), max(n.last)
+		FROM (SELECT lower(r.user_email) AS email, r.user_name AS name, count(*) AS receipts,
+		             count(*) FILTER (WHERE r.prompt_summary <> '' OR r.response_summary <> '') AS texts,
+		             count(*) FILTER (WHERE r.conversation IS NOT NULL) AS conversations, min(r.timestamp) AS first, max(r.timestamp) AS last
+		      FROM receipts r
+		      WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email") + `
+		      GROUP BY 1, 2) n
 		GROUP BY 1 ORDER BY 1`,
 	ReportCategories: `
 		SELECT count(*), count(*) FILTER (WHERE r.user_name <> ''), count(*) FILTER (WHERE r.user_email <> ''),
 		       count(*) FILTER (WHERE r.prompt_summary <> ''), count(*) FILTER (WHERE r.response_summary <> ''),
 		       count(*) FILTER (WHERE r.conversation IS NOT NULL), count(*) FILTER (WHERE r.file_path <> '' OR r.files > 0),
-		       count(*) FILTER (WHERE r.session_id <> '')
+		       count(*) FILTER (WHERE r.session_id <> ''),
+		       (SELECT count(*) FROM findings f WHERE f.org_id = @org AND f.code = 'secret_found' AND ` + inPeriod("f.found_at") + `
+		          AND (f.repo_id IS NULL OR ` + inRepos("f.repo_id") + `))
 		FROM receipts r
 		WHERE r.org_id = @org AND ` + receiptsInPeriod + ` AND ` + inRepos("r.repo_id") + ` AND ` + byPeople("r.user_email"),
 	ReportReads: `
 		SELECT a.at, a.principal, a.action, a.target FROM audit_log a
-		WHERE a.org_id = @org AND ` + inPeriod("a.at") + ` AND split_part(a.action, '.', 1) IN ('text', 'prompt', 'receipt')
+		WHERE a.org_id = @org AND ` + inPeriod("a.at") + ` AND (a.action IN ('prompt.read', 'prompt.list', 'person.export')
+		  OR a.action = 'report.fetch' AND a.detail->>'type' = 'audit')
 		ORDER BY a.seq`,
+	ReportRecipients: `
+		SELECT q.kind, q.who, q.may, q.since, q.used FROM (
+			SELECT 1 AS nth, 'person' AS kind, u.email AS who, u.role AS may, u.created_at AS since,
+			       (SELECT max(s.seen_at) FROM sessions s WHERE s.org_id = u.org_id AND s.user_id = u.id) AS used
+			FROM users u WHERE u.org_id = @org AND u.created_at < @to AND coalesce(u.disabled_at, 'infinity') >= @from
+			UNION ALL
+			SELECT 2, 'key', k.name, array_to_string(k.scopes, ', '), k.created_at, k.last_used_at
+			FROM api_keys k WHERE k.org_id = @org AND k.scopes && '{read,write,admin}' AND k.created_at < @to
+			  AND least(coalesce(k.revoked_at, 'infinity'), coalesce(k.expires_at, 'infinity')) >= @from
+			UNION ALL
+			SELECT 3, 'forge', f.forge || ': ' || f.owner || coalesce(' at ' || nullif(f.api_url, ''), ''), 'is told outcomes of pushes', f.created_at, f.checked_at
+			FROM forge_connections f WHERE f.org_id = @org AND f.created_at < @to AND coalesce(f.revoked_at, 'infinity') >= @from
+			UNION ALL
+			SELECT 4, 'remote', r.name, 'is forwarded pushes', NULL, NULL
+			FROM repos r WHERE r.org_id = @org AND r.gateway = 'forwarding' AND ` + inRepos("r.id") + `) q
+		ORDER BY q.nth, q.who, q.since`,
 }

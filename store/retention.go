@@ -55,7 +55,11 @@ const retainBatch = 5000
 
 // Retentions lists what is kept how long, by class.
 func (db *DB) Retentions(ctx context.Context, org uuid.UUID) ([]Retention, error) {
-	set, err := collect[Retention](ctx, db.pool, "reading what is kept how long", `SELECT class, days FROM retention WHERE org_id = $1`, org)
+	return retentions(ctx, db.pool, org)
+}
+
+func retentions(ctx context.Context, q querier, org uuid.UUID) ([]Retention, error) {
+	set, err := collect[Retention](ctx, q, "reading what is kept how long", `SELECT class, days FROM retention WHERE org_id = $1`, org)
 	if err != nil {
 		return nil, err
 	}

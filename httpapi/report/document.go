@@ -14,6 +14,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -119,6 +120,9 @@ type Table struct {
 	Name    string
 	Caption string
 	Columns []Column
+	// People are the keys of the columns that PDF, HTML and Markdown have; none is
+	// all. CSV and JSON have all of them.
+	People []string
 	// Rows reads the rows anew each time; nil has none. The first error ends them.
 	Rows func(context.Context) iter.Seq2[Row, error]
 	// Empty is what stands where there are no rows.
@@ -225,6 +229,42 @@ func (t *Table) bounded(ctx context.Context, limit int, fn func(Row) error) (mor
 func leftOut(more int) string {
 	return fmt.Sprintf("%s more rows are not shown here; the same report as CSV or JSON has all of them.", grouped(int64(more)))
 }
+
+// forPeople is the table with the columns that people's formats have.
+func (t *Table) forPeople() *Table {
+	if len(t.People) == 0 {
+		return t
+	}
+	out := *t
+	out.Columns = nil
+	var kept []int
+	for i, c := range t.Columns {
+		if slices.Contains(t.People, c.Key) {
+			out.Columns, kept = append(out.Columns, c), append(kept, i)
+		}
+	}
+	out.Rows = func(ctx context.Context) iter.Seq2[Row, error] {
+		return func(yield func(Row, error) bool) {
+			err := t.each(ctx, func(row Row) error {
+				part := make(Row, len(kept))
+				for i, from := range kept {
+					part[i] = row[from]
+				}
+				if !yield(part, nil) {
+					return errEnough
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, errEnough) {
+				yield(nil, err)
+			}
+		}
+	}
+	return &out
+}
+
+// errEnough ends rows that nobody wants any more.
+var errEnough = errors.New("no more rows are wanted")
 
 func (t *Table) keys() []string {
 	keys := make([]string, len(t.Columns))

@@ -94,6 +94,7 @@ func (h *page) chart(c *Chart) {
 }
 
 func (h *page) table(t *Table) error {
+	t = t.forPeople()
 	n := 0
 	more, err := t.bounded(h.ctx, h.maxRows, func(row Row) error {
 		if n++; n == 1 {

@@ -70,6 +70,7 @@ func (m *markdown) chart(c *Chart) {
 }
 
 func (m *markdown) table(t *Table) error {
+	t = t.forPeople()
 	if t.Caption != "" {
 		m.line("\n%s", escapeMarkdown(t.Caption))
 	}

@@ -12,18 +12,20 @@ import (
 
 // The layout, in millimetres and points.
 const (
-	margin     = 18.0
-	footerAt   = -12.0
-	bodySize   = 10.0
-	tableSize  = 7.5
-	smallSize  = 8.0
-	lineOf     = 0.353 * 1.3 // millimetres of a line for each point of type
-	cellPad    = 1.2
-	barHeight  = 4.0
-	wideFrom   = 8 // columns from which a table lies on its side
-	minColumn  = 9.0
-	sansFamily = "sans"
-	monoFamily = "mono"
+	margin    = 18.0
+	footerAt  = -12.0
+	bodySize  = 10.0
+	tableSize = 7.5
+	smallSize = 8.0
+	lineOf    = 0.353 * 1.3 // millimetres of a line for each point of type
+	cellPad   = 1.2
+	barHeight = 4.0
+	wideFrom  = 8 // columns from which a table lies on its side
+	minColumn = 9.0
+	// chapterRoom is what a chapter wants to have of the page that it begins on.
+	chapterRoom = 60.0
+	sansFamily  = "sans"
+	monoFamily  = "mono"
 )
 
 var headSizes = []float64{15, 12.5, 11}
@@ -73,6 +75,8 @@ func newPaper(size string, doc *Document) (*paper, error) {
 	pdf.AddUTF8FontFromBytes(monoFamily, "", bytes.Clone(monoFont))
 	pdf.SetMargins(margin, margin, margin)
 	pdf.SetAutoPageBreak(false, margin)
+	// Cells have no padding but cellPad, which widths are measured with.
+	pdf.SetCellMargin(0)
 	pdf.SetCatalogSort(true)
 	pdf.SetCreationDate(doc.Made.UTC())
 	pdf.SetModificationDate(doc.Made.UTC())
@@ -171,13 +175,18 @@ func (p *paper) section(depth int, s *Section) error {
 	return p.table(s.Table)
 }
 
-// begin goes to where a section begins: a chapter on a page of its own, and a
-// wide table with its heading on one that lies on its side.
+// begin goes to where a section begins: the first behind the title on a page of
+// its own, a wide table with its heading on one that lies on its side, and any
+// other where a good part of the page is left.
 func (p *paper) begin(depth int, s *Section) {
-	across := s.Table != nil && len(s.Table.Columns) >= wideFrom && len(s.Paragraphs)+len(s.Facts) == 0 && s.Chart == nil
-	if depth == 0 || across != p.across {
+	across := s.Table != nil && len(s.Table.forPeople().Columns) >= wideFrom && len(s.Paragraphs)+len(s.Facts) == 0 && s.Chart == nil
+	if p.pdf.PageNo() == 1 || across != p.across {
 		p.page(across)
 		return
+	}
+	if depth == 0 {
+		p.gap(6)
+		p.need(chapterRoom)
 	}
 	p.gap(5)
 	p.need(30)

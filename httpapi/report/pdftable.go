@@ -1,5 +1,7 @@
 package report
 
+import "math"
+
 // grid is a table on paper: at most maxRows rows, with widths by what is in them.
 type grid struct {
 	columns []Column
@@ -10,6 +12,7 @@ type grid struct {
 
 // table lays a table out; a wide one on pages that lie on their side.
 func (p *paper) table(t *Table) error {
+	t = t.forPeople()
 	g := &grid{columns: t.Columns}
 	for _, c := range t.Columns {
 		g.head = append(g.head, p.glyphs.text(visible(c.Title)))
@@ -71,7 +74,8 @@ func (p *paper) measure(g *grid) {
 }
 
 // shareOut divides a width: wants that are below an equal share of what is left
-// are met, the others get that share. What nobody wants is spread evenly.
+// are met, the others share the rest by the roots of their wants, so that long
+// texts have more of it and not all. What nobody wants is spread evenly.
 func shareOut(width float64, wants []float64) []float64 {
 	got := make([]float64, len(wants))
 	left, open := width, len(wants)
@@ -87,12 +91,18 @@ func shareOut(width float64, wants []float64) []float64 {
 			}
 		}
 	}
-	for i := range got {
+	var roots float64
+	for i, want := range wants {
+		if got[i] == 0 {
+			roots += math.Sqrt(want)
+		}
+	}
+	for i, want := range wants {
 		switch {
 		case open == 0:
 			got[i] += left / float64(len(wants))
 		case got[i] == 0:
-			got[i] = left / float64(open)
+			got[i] = left * math.Sqrt(want) / roots
 		}
 	}
 	return got

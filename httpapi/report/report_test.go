@@ -150,6 +150,25 @@ func TestLongTablesSayWhatTheyLeaveOut(t *testing.T) {
 	}
 }
 
+func TestPeopleHaveFewerColumns(t *testing.T) {
+	t.Parallel()
+	doc := sample()
+	doc.Main.People = []string{"at", "cost_usd"}
+	for format, cells := range map[Format]int{CSV: 9, Markdown: 2, HTML: 2} {
+		text := write(t, doc, format, Options{})
+		all := strings.Contains(text, "nine")
+		if all != (cells == 9) || !strings.Contains(text, "1,234.5") && !strings.Contains(text, "1234.5") {
+			t.Errorf("%s has all columns: %v", format, all)
+		}
+	}
+	doc.Main.Rows = func(context.Context) iter.Seq2[Row, error] {
+		return func(yield func(Row, error) bool) { yield(nil, errBroken) }
+	}
+	if err := Write(t.Context(), io.Discard, doc, HTML, Options{}); !errors.Is(err, errBroken) {
+		t.Errorf("the error of the rows is lost: %v", err)
+	}
+}
+
 // TestPDF reads what a person would: all text, no empty page, nothing over the
 // edge.
 func TestPDF(t *testing.T) {

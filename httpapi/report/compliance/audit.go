@@ -28,10 +28,13 @@ func (b *builder) audit(ctx context.Context) (*report.Document, error) {
 		return nil, err
 	}
 	trail := b.table(store.ReportTrail, "Every receipt of the period, by its time", "There are none.", trailColumns...)
+	trail.People = []string{"commit_sha", "date", "author", "repo", "message", "model", "cost_usd", "files", "total_lines", "commit_ai", "prompt_summary",
+		"decision_outcome", "policy_results"}
 	doc := b.document("Audit trail of AI-assisted changes", totals, &report.Section{
 		ID: "trail", Title: "The trail",
 		Paragraphs: []string{
 			"Lines are those of the whole commit, by class; cost is the receipt's own, and costs of receipts must not be added up: several receipts may report one prompt. The sum of the period is in the figures above.",
+			"What people read has the columns that say most; the same report as CSV or JSON has all, the ids of notes, sessions and decisions among them.",
 		},
 		Table: trail,
 	}, definitions(), check())

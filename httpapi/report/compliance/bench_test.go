@@ -152,4 +152,3 @@ func peakRSS(b *testing.B) float64 {
 	b.Fatal("the kernel does not say VmHWM")
 	return 0
 }
-

@@ -82,7 +82,7 @@ func (b *builder) gaps(coverage [][]any) *report.Section {
 	return &report.Section{
 		ID: "gaps", Title: "Gaps in the data",
 		Paragraphs: []string{
-			"Receipts are written by the tools of developers. A commit without one may have been written by a person or by a tool that left nothing; both are unknown here. Bots are counted apart.",
+			"Receipts are written by the tools of developers. A commit without one may have been written by a person or by a tool that left nothing; both are unknown here. Bots are counted apart, and merges that add nothing of their own not at all.",
 		},
 		Facts: []report.Fact{
 			{Name: "Commits of people on default branches", Value: count(commits)},

@@ -71,11 +71,7 @@ const acts = `
 
 func newWorld(t testing.TB, receipts int) *world {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{DSN: storetest.DSN(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := storetest.Open(t)
 	org, err := db.CreateOrg(t.Context(), "acme", "Europe/Athens")
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,6 +108,11 @@ func (d *Desk) check(ctx context.Context, org uuid.UUID, r store.Report) error {
 // ErrNotDone is what Open returns of a report that has no file yet, or none at all.
 var ErrNotDone = errors.New("the report has no file")
 
+// errFileGone is for a data directory that is not the one that the report was
+// written into, or not as it was.
+var errFileGone = &respond.Problem{Status: http.StatusGone, Code: "file_gone",
+	Detail: "The file of this report is not in the data directory of this server any more. Ask for the report again."}
+
 // Open returns a report and its file, and records who is handed it.
 func (d *Desk) Open(ctx context.Context, by access.Principal, id uuid.UUID) (store.Report, *os.File, error) {
 	r, err := d.DB.ReportByID(ctx, by.Org, id)
@@ -117,6 +123,9 @@ func (d *Desk) Open(ctx context.Context, by access.Principal, id uuid.UUID) (sto
 		return r, nil, fmt.Errorf("opening report %s, which is %s: %w", id, r.State, ErrNotDone)
 	}
 	f, err := os.Open(fileOf(d.Dir, id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil, errFileGone
+	}
 	if err != nil {
 		return r, nil, fmt.Errorf("opening the file of a report: %w", err)
 	}

@@ -74,7 +74,7 @@ func (b *builder) changeManagement(outcomes [][]any, numbers map[store.ReportQue
 		ID: "cc8-1", Title: "CC8.1 Change management",
 		Facts: control("Every push to a repository with hooks or behind the gateway is judged by the policies in force before it is accepted, and the decision is kept.",
 			fmt.Sprintf("%d pushes with %d commits", pushes, sum(outcomes, 3, nil)),
-			"Every decision of the period is read; an exception is a violation of a policy that did not stop its push: a waiver, an override, a verdict that came late, or a policy that warns.",
+			"Every decision of the period is read; an exception is a violation of a policy that did not stop its push: a waiver, an override, a held branch that was released, a verdict that came late, or a policy that warns.",
 			numbers[store.ReportExceptions]),
 		Table: b.table(store.ReportOutcomes, "Pushes by outcome", "There were no pushes.", text("outcome", "Outcome"), text("state", "State"),
 			number("pushes", "Pushes"), number("commits", "Commits"), number("overrides", "Overridden")),
