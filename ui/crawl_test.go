@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -33,6 +35,7 @@ func furnished(t testing.TB) *world {
 	storetest.FillHistory(t, w.db.Pool(), w.org.ID, 3000)
 	nasty := strings.ReplaceAll(hostile, "\x00", "")
 	w.furnishEnforcement(nasty)
+	w.furnishReports(nasty)
 	w.furnishAdministration()
 	w.poison(nasty)
 	w.fetchRepo()
@@ -476,4 +479,26 @@ func (w *world) column(sql string) string {
 		w.t.Fatalf("%d values of %s", len(values), sql)
 	}
 	return values[0]
+}
+
+// furnishReports makes reports in every state, and schedules.
+func (w *world) furnishReports(nasty string) {
+	w.t.Helper()
+	for _, sql := range []string{
+		`INSERT INTO reports (org_id, id, type, format, paper, first_day, last_day, repos, teams, state, rows, bytes, sha256, error, created_by)
+		 SELECT $2, gen_random_uuid(), 'audit', 'client-json', 'A4', '2026-07-01', '2026-09-30', ARRAY[$1], ARRAY[$1], state, 1234567, 1,
+			sha256('x'), CASE state WHEN 'failed' THEN $1 ELSE '' END, $1
+		 FROM unnest(ARRAY['waiting', 'running', 'done', 'failed']) state, generate_series(1, 15)`,
+		`INSERT INTO report_schedules (org_id, id, type, format, paper, repos, teams, every, next_first, created_by)
+		 SELECT $2, gen_random_uuid(), 'soc2', 'pdf', 'Letter', ARRAY[$1], ARRAY[$1], every, '2099-01-01', $1 FROM unnest(ARRAY['week', 'year']) every`,
+	} {
+		if _, err := w.db.Pool().Exec(w.t.Context(), sql, nasty, w.org.ID); err != nil {
+			w.t.Fatalf("%v: %s", err, sql)
+		}
+	}
+	for _, id := range storetest.Column(w.t, w.db, `SELECT id::text FROM reports WHERE state = 'done'`) {
+		if err := os.WriteFile(filepath.Join(w.desk.Dir, id), []byte("x"), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }

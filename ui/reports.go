@@ -2,6 +2,7 @@ package ui
 
 import (
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/blameprompt/enterprise/httpapi/cursor"
 	"github.com/blameprompt/enterprise/httpapi/export"
+	"github.com/blameprompt/enterprise/httpapi/report/compliance"
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
@@ -257,7 +259,7 @@ func (p *pages) reportFile(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	row, file, err := p.cfg.Reports.Open(r.Context(), whoOf(r), id)
-	if row.State != store.ReportDone && err != nil && row.ID == id {
+	if errors.Is(err, compliance.ErrNotDone) {
 		return errNoFile
 	}
 	if err != nil {

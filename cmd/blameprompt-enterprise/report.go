@@ -23,8 +23,8 @@ import (
 
 // reportFlags say which report is wanted, and where.
 type reportFlags struct {
-	kind, format, paper, from, to, output string
-	repos, teams                          []string
+	kind, format, paper, from, to, output, every string
+	repos, teams                                 []string
 }
 
 const (
@@ -47,7 +47,10 @@ admin.
 The format is that of the file's name unless --format gives it; client-json is
 the JSON of "blameprompt audit --format json", of every repository. The file is
 checked against the SHA-256 that the server keeps. "--output -" writes to
-standard output.`
+standard output.
+
+With --every the server makes such a report of each week, month, quarter or year
+as soon as it is over, and keeps it; the Reports page lists and ends that.`
 
 func newReport(a *app) *cobra.Command {
 	var f reportFlags
@@ -59,6 +62,9 @@ func newReport(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(time.Now()); err != nil {
 				return &usageError{cmd.CommandPath(), err}
+			}
+			if f.every != "" {
+				return a.scheduleReport(cmd.Context(), f)
 			}
 			return a.report(cmd.Context(), f)
 		},
@@ -72,6 +78,7 @@ func newReport(a *app) *cobra.Command {
 	flags.StringArrayVar(&f.repos, "repo", nil, "Repository by name or id; may be repeated")
 	flags.StringArrayVar(&f.teams, "team", nil, "Team by name or id; may be repeated")
 	flags.StringVarP(&f.output, "output", "o", "", "File to write; by default one named by type and period")
+	flags.StringVar(&f.every, "every", "", "Have it made regularly: week, month, quarter or year")
 	return cmd
 }
 
@@ -82,6 +89,14 @@ func (f *reportFlags) check(now time.Time) error {
 	}
 	if f.format == "" {
 		f.format = cmp.Or(strings.TrimPrefix(filepath.Ext(f.output), "."), "pdf")
+	}
+	if f.every != "" {
+		if !slices.Contains([]string{"week", "month", "quarter", "year"}, f.every) {
+			return errors.New("--every must be week, month, quarter or year")
+		}
+		if f.from != "" || f.to != "" || f.output != "" {
+			return errors.New("--every has periods of its own and writes no file: leave --from, --to and --output away")
+		}
 	}
 	if !slices.Contains(reportFormats, f.format) {
 		return fmt.Errorf("--format must be one of %s, not %q", strings.Join(reportFormats, ", "), f.format)
@@ -138,6 +153,34 @@ func (a *app) report(ctx context.Context, f reportFlags) error {
 	}
 	return a.table(nil, [][]string{{"Report", r.ID}, {"File", f.output}, {"Rows", strconv.FormatInt(r.Rows, 10)},
 		{"Bytes", strconv.FormatInt(r.Bytes, 10)}, {"SHA-256", r.SHA256}})
+}
+
+// scheduleReport has the report made regularly.
+func (a *app) scheduleReport(ctx context.Context, f reportFlags) error {
+	client, _, err := a.connect()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"type": f.kind, "format": f.format, "paper": f.paper, "every": f.every,
+		"repos": noneIfNil(f.repos), "teams": noneIfNil(f.teams)})
+	if err != nil {
+		return err
+	}
+	var made struct {
+		ID       string    `json:"id"`
+		NextFrom string    `json:"next_from"`
+		NextTo   string    `json:"next_to"`
+		NextAt   time.Time `json:"next_at"`
+	}
+	raw, err := client.json(ctx, call{method: http.MethodPost, path: "/api/v1/report-schedules", body: body}, &made)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printAnswer(raw)
+	}
+	return a.table(nil, [][]string{{"Schedule", made.ID}, {"Every", f.every}, {"First", made.NextFrom + " to " + made.NextTo},
+		{"Made", made.NextAt.Local().Format(time.DateTime)}})
 }
 
 func noneIfNil(names []string) []string {
