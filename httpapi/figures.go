@@ -27,9 +27,9 @@ func (s *server) figuresQuestion(ctx context.Context, p GetAnalyticsParams) (ask
 	case GetAnalyticsParamsByTool:
 		ask.By = store.FiguresByProvider
 		fallthrough
-	case GetAnalyticsParamsByProvider:
+	case GetAnalyticsParamsByProvider, GetAnalyticsParamsByCategory, GetAnalyticsParamsByHour:
 		if ask.Emails != nil {
-			return ask, respond.InvalidField("by", "must not be a tool or provider together with team or user")
+			return ask, respond.InvalidField("by", "must not be a tool, provider, category or hour together with team or user")
 		}
 	case GetAnalyticsParamsByTeam:
 		if p.Team != "" {

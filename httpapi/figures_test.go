@@ -128,7 +128,7 @@ func TestAnalyticsShowLinesBesideCost(t *testing.T) {
 		t.Error(diff)
 	}
 	for query, field := range map[string]string{"compare=previous": "compare", "by=tool&team=platform": "by", "by=team&team=platform": "by",
-		"by=path": "repo", "by=path&repo=backend&user=bob%40example.com": "by", "by=repo&path=src%2F": "path", "by=path&repo=backend&path=src": "path",
+		"by=path": "repo", "by=hour&team=platform": "by", "by=category&user=bob%40example.com": "by", "by=path&repo=backend&user=bob%40example.com": "by", "by=repo&path=src%2F": "path", "by=path&repo=backend&path=src": "path",
 		"by=day": "by", "series=year": "series"} {
 		if got := w.get(w.read, "/api/v1/analytics?"+query).want(400); !strings.Contains(string(got.body), field) {
 			t.Errorf("%s: %s", query, got.body)
@@ -163,13 +163,12 @@ func TestAnalyticsOfPromptsAndPaths(t *testing.T) {
 			trailer, excluded, deleted, noted, agent, bot, state, digest)
 		VALUES ($1, $1, 'c1', true, false, '2026-03-01', '2026-03-01', 'ann@example.com', 13, 4, 0, 9, 0, 0, 0, true, '', false, 'classified', '')`, w.org.ID)
 	for query, want := range map[string]string{
-		"":                      "total 3 68.333333 1 1 0 1, 2 0.75",
-		"from=2026-03-02":       "total 1 70 0 1 0 0, 0 0",
-		"by=user":               "total 3 68.333333 1 1 0 1, 2 0.75|ann@example.com 2 67.5 1 0 0 1, 2 0.75|bob@example.com 1 70 0 1 0 0, 0 0",
-		"by=category":           "total 3 68.333333 1 1 0 1, 2 0.75|refactor: 2 prompts for 1, 2 82.5|question: 1 prompts for 0.5, 1 40",
-		"by=hour":               "total 3 68.333333 1 1 0 1, 2 0.75|07: 2 prompts for 1, 1 70|15: 1 prompts for 0.5, 1 40|16: 1 prompts for 0.5, 1 95",
-		"by=hour&team=platform": "total 2 67.5 1 0 0 1, 2 0.75|15: 1 prompts for 0.5, 1 40|16: 1 prompts for 0.5, 1 95",
-		"by=path&repo=code":     `total 3 68.333333 1 1 0 1, 2 0.75|"src/" 10 4, 1 rows|"" 3 0`,
+		"":                  "total 3 68.333333 1 1 0 1, 2 0.75",
+		"from=2026-03-02":   "total 1 70 0 1 0 0, 0 0",
+		"by=user":           "total 3 68.333333 1 1 0 1, 2 0.75|ann@example.com 2 67.5 1 0 0 1, 2 0.75|bob@example.com 1 70 0 1 0 0, 0 0",
+		"by=category":       "total 3 68.333333 1 1 0 1, 2 0.75|refactor: 2 prompts for 1, 2 82.5|question: 1 prompts for 0.5, 1 40",
+		"by=hour":           "total 3 68.333333 1 1 0 1, 2 0.75|07: 2 prompts for 1, 1 70|15: 1 prompts for 0.5, 1 40|16: 1 prompts for 0.5, 1 95",
+		"by=path&repo=code": `total 3 68.333333 1 1 0 1, 2 0.75|"src/" 10 4, 1 rows|"" 3 0`,
 		"by=path&repo=code&path=src%2F&from=2026-03-01&to=2026-03-31": `total 3 68.333333 1 1 0 1, 2 0.75|"src/" 10 4`,
 		"by=path&repo=code&to=2026-02-28":                             "total 0 null 0 0 0 0, 0 0",
 	} {

@@ -3479,8 +3479,8 @@ type GetAnalyticsParams struct {
 
 	// By List the figures of each part as well, up to 100, the costliest first. Users are people, under one of their addresses; a
 	// member of two teams counts in both. Of models and providers lines are AI lines. `tool` is `provider` under the
-	// name that it has among lines; neither goes with `team` or `user`. By `category` and `hour` the parts are in `kinds`: prompts
-	// alone have them. By `path` they are in `folders`: the folders in one of the one repository that is named, without `team` or
+	// name that it has among lines; neither goes with `team` or `user`. By `category` and `hour`, which do not go with them either,
+	// the parts are in `kinds`: prompts alone have them. By `path` they are in `folders`: the folders in one of the one repository that is named, without `team` or
 	// `user`.
 	By GetAnalyticsParamsBy `form:"by,omitempty" json:"by,omitempty"`
 

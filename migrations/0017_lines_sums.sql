@@ -137,10 +137,10 @@ $$;
 -- Sums over prompts by their day: how many have a score and how good they are, how
 -- many a duration and how long they took; by what receipts are summed up by, by
 -- category and by hour of the day in the organisation's time zone. repo_id is the
--- zero uuid in rows over all repositories; in rows of a person key2 is the rest.
+-- zero uuid in rows over all repositories; of 'user_model' key2 is the model.
 CREATE TABLE prompt_rollups (
     org_id    uuid NOT NULL,
-    dimension text NOT NULL CHECK (dimension IN ('all', 'model', 'provider', 'user', 'user_model', 'category', 'user_category', 'hour', 'user_hour')),
+    dimension text NOT NULL CHECK (dimension IN ('all', 'model', 'provider', 'user', 'user_model', 'category', 'hour')),
     repo_id   uuid NOT NULL,
     key       text NOT NULL,
     key2      text NOT NULL,
@@ -163,8 +163,8 @@ CREATE INDEX prompt_rollups_day ON prompt_rollups (org_id, dimension, day);
 CREATE TABLE prompt_rollup_months (LIKE prompt_rollups INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
 ALTER TABLE prompt_rollup_months ADD PRIMARY KEY (org_id, dimension, repo_id, key, key2, day);
 
--- What prompts of one day and person add. facet is 'hour' or 'category' and key which
--- one, or both are empty; provider and model are empty with a facet.
+-- What prompts of one day add. facet is 'hour' or 'category' and key which one, or
+-- both are empty; person, provider and model are empty with a facet.
 CREATE TYPE prompt_delta AS (
     org_id uuid, repo_id uuid, day date, email text, provider text, model text, facet text, key text,
     prompts bigint, cost_usd numeric, scored bigint, score bigint, excellent bigint, good bigint, fair bigint, timed bigint, seconds bigint
@@ -172,15 +172,14 @@ CREATE TYPE prompt_delta AS (
 
 -- +goose StatementBegin
 CREATE FUNCTION prompt_deltas(rows prompts[], sign integer) RETURNS SETOF prompt_delta LANGUAGE sql STABLE AS $$
-    SELECT org_id, repo_id, day, email, coalesce(provider, ''), coalesce(model, ''),
+    SELECT org_id, repo_id, day, coalesce(email, ''), coalesce(provider, ''), coalesce(model, ''),
            CASE 0 WHEN grouping(hour) THEN 'hour' WHEN grouping(category) THEN 'category' ELSE '' END, coalesce(hour, category, ''),
            sign * count(*), sign * coalesce(sum(cost_usd), 0), sign * count(score), sign * coalesce(sum(score), 0),
            sign * count(*) FILTER (WHERE score >= 90), sign * count(*) FILTER (WHERE score >= 70 AND score < 90),
            sign * count(*) FILTER (WHERE score >= 50 AND score < 70), sign * count(seconds), (sign * coalesce(sum(seconds), 0))::bigint
     FROM (SELECT x.*, lower(x.user_email) AS email, to_char(x.timestamp AT TIME ZONE o.time_zone, 'HH24') AS hour
           FROM unnest(rows) x JOIN orgs o ON o.id = x.org_id) p
-    GROUP BY GROUPING SETS ((org_id, repo_id, day, email, provider, model), (org_id, repo_id, day, email, hour),
-                            (org_id, repo_id, day, email, category))
+    GROUP BY GROUPING SETS ((org_id, repo_id, day, email, provider, model), (org_id, repo_id, day, hour), (org_id, repo_id, day, category))
     HAVING grouping(category) = 1 OR category <> ''
 $$;
 -- +goose StatementEnd
@@ -191,7 +190,7 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT e.dimension, r.repo_id, e.key, e.key2
     FROM (VALUES ('all', '', '', d.facet = ''), ('model', d.model, '', d.facet = ''), ('provider', d.provider, '', d.facet = ''),
                  ('user', d.email, '', d.facet = ''), ('user_model', d.email, d.model, d.facet = ''),
-                 (d.facet, d.key, '', d.facet <> ''), ('user_' || d.facet, d.email, d.key, d.facet <> ''))
+                 (d.facet, d.key, '', d.facet <> ''))
              AS e (dimension, key, key2, wanted),
          (VALUES (d.repo_id), ('00000000-0000-0000-0000-000000000000'::uuid)) AS r (repo_id)
     WHERE e.wanted
@@ -199,28 +198,29 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION prompt_sums(deltas prompt_delta[], grain text) RETURNS SETOF prompt_rollups LANGUAGE sql STABLE AS $$
-    SELECT s.* FROM (
-        SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, date_trunc(grain, d.day::timestamp)::date, sum(d.prompts)::bigint AS prompts,
-               sum(d.cost_usd) AS cost_usd, sum(d.scored)::bigint AS scored, sum(d.score)::bigint AS score, sum(d.excellent)::bigint AS excellent,
-               sum(d.good)::bigint AS good, sum(d.fair)::bigint AS fair, sum(d.timed)::bigint AS timed, sum(d.seconds)::bigint AS seconds
-        FROM unnest(deltas) d, prompt_dimensions(d) e
-        GROUP BY 1, 2, 3, 4, 5, 6) s
-    WHERE (prompts, cost_usd, scored, score, excellent, good, fair, timed, seconds) <> (0, 0, 0, 0, 0, 0, 0, 0, 0)
-$$;
--- +goose StatementEnd
-
--- +goose StatementBegin
 CREATE FUNCTION prompt_rollups_apply(deltas prompt_delta[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO prompt_rollups AS r SELECT * FROM prompt_sums(deltas, 'day')
-    -- One order for all writers, so that two of them cannot wait for each other.
-    ORDER BY 1, 2, 3, 4, 5, 6
-    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
-    SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,
-        score = r.score + excluded.score, excellent = r.excellent + excluded.excellent, good = r.good + excluded.good,
-        fair = r.fair + excluded.fair, timed = r.timed + excluded.timed, seconds = r.seconds + excluded.seconds;
-    INSERT INTO prompt_rollup_months AS r SELECT * FROM prompt_sums(deltas, 'month')
+    WITH days AS MATERIALIZED (
+        SELECT s.* FROM (
+            SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, d.day, sum(d.prompts)::bigint AS prompts, sum(d.cost_usd) AS cost_usd,
+                   sum(d.scored)::bigint AS scored, sum(d.score)::bigint AS score, sum(d.excellent)::bigint AS excellent,
+                   sum(d.good)::bigint AS good, sum(d.fair)::bigint AS fair, sum(d.timed)::bigint AS timed, sum(d.seconds)::bigint AS seconds
+            FROM unnest(deltas) d, prompt_dimensions(d) e
+            GROUP BY 1, 2, 3, 4, 5, 6) s
+        WHERE (prompts, cost_usd, scored, score, excellent, good, fair, timed, seconds) <> (0, 0, 0, 0, 0, 0, 0, 0, 0)
+        -- One order for all writers, so that two of them cannot wait for each other.
+        ORDER BY 1, 2, 3, 4, 5, 6
+    ), taken AS (
+        INSERT INTO prompt_rollups AS r SELECT * FROM days
+        ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+        SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,
+            score = r.score + excluded.score, excellent = r.excellent + excluded.excellent, good = r.good + excluded.good,
+            fair = r.fair + excluded.fair, timed = r.timed + excluded.timed, seconds = r.seconds + excluded.seconds
+    )
+    INSERT INTO prompt_rollup_months AS r
+    SELECT org_id, dimension, repo_id, key, key2, date_trunc('month', day::timestamp)::date, sum(prompts), sum(cost_usd), sum(scored), sum(score),
+           sum(excellent), sum(good), sum(fair), sum(timed), sum(seconds)
+    FROM days GROUP BY 1, 2, 3, 4, 5, 6
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
     SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,

@@ -591,15 +591,14 @@ CREATE TABLE public.prompts (
 CREATE FUNCTION public.prompt_deltas(rows public.prompts[], sign integer) RETURNS SETOF public.prompt_delta
     LANGUAGE sql STABLE
     AS $$
-    SELECT org_id, repo_id, day, email, coalesce(provider, ''), coalesce(model, ''),
+    SELECT org_id, repo_id, day, coalesce(email, ''), coalesce(provider, ''), coalesce(model, ''),
            CASE 0 WHEN grouping(hour) THEN 'hour' WHEN grouping(category) THEN 'category' ELSE '' END, coalesce(hour, category, ''),
            sign * count(*), sign * coalesce(sum(cost_usd), 0), sign * count(score), sign * coalesce(sum(score), 0),
            sign * count(*) FILTER (WHERE score >= 90), sign * count(*) FILTER (WHERE score >= 70 AND score < 90),
            sign * count(*) FILTER (WHERE score >= 50 AND score < 70), sign * count(seconds), (sign * coalesce(sum(seconds), 0))::bigint
     FROM (SELECT x.*, lower(x.user_email) AS email, to_char(x.timestamp AT TIME ZONE o.time_zone, 'HH24') AS hour
           FROM unnest(rows) x JOIN orgs o ON o.id = x.org_id) p
-    GROUP BY GROUPING SETS ((org_id, repo_id, day, email, provider, model), (org_id, repo_id, day, email, hour),
-                            (org_id, repo_id, day, email, category))
+    GROUP BY GROUPING SETS ((org_id, repo_id, day, email, provider, model), (org_id, repo_id, day, hour), (org_id, repo_id, day, category))
     HAVING grouping(category) = 1 OR category <> ''
 $$;
 
@@ -609,7 +608,7 @@ CREATE FUNCTION public.prompt_dimensions(d public.prompt_delta) RETURNS TABLE(di
     SELECT e.dimension, r.repo_id, e.key, e.key2
     FROM (VALUES ('all', '', '', d.facet = ''), ('model', d.model, '', d.facet = ''), ('provider', d.provider, '', d.facet = ''),
                  ('user', d.email, '', d.facet = ''), ('user_model', d.email, d.model, d.facet = ''),
-                 (d.facet, d.key, '', d.facet <> ''), ('user_' || d.facet, d.email, d.key, d.facet <> ''))
+                 (d.facet, d.key, '', d.facet <> ''))
              AS e (dimension, key, key2, wanted),
          (VALUES (d.repo_id), ('00000000-0000-0000-0000-000000000000'::uuid)) AS r (repo_id)
     WHERE e.wanted
@@ -619,14 +618,27 @@ CREATE FUNCTION public.prompt_rollups_apply(deltas public.prompt_delta[]) RETURN
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    INSERT INTO prompt_rollups AS r SELECT * FROM prompt_sums(deltas, 'day')
-    -- One order for all writers, so that two of them cannot wait for each other.
-    ORDER BY 1, 2, 3, 4, 5, 6
-    ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
-    SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,
-        score = r.score + excluded.score, excellent = r.excellent + excluded.excellent, good = r.good + excluded.good,
-        fair = r.fair + excluded.fair, timed = r.timed + excluded.timed, seconds = r.seconds + excluded.seconds;
-    INSERT INTO prompt_rollup_months AS r SELECT * FROM prompt_sums(deltas, 'month')
+    WITH days AS MATERIALIZED (
+        SELECT s.* FROM (
+            SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, d.day, sum(d.prompts)::bigint AS prompts, sum(d.cost_usd) AS cost_usd,
+                   sum(d.scored)::bigint AS scored, sum(d.score)::bigint AS score, sum(d.excellent)::bigint AS excellent,
+                   sum(d.good)::bigint AS good, sum(d.fair)::bigint AS fair, sum(d.timed)::bigint AS timed, sum(d.seconds)::bigint AS seconds
+            FROM unnest(deltas) d, prompt_dimensions(d) e
+            GROUP BY 1, 2, 3, 4, 5, 6) s
+        WHERE (prompts, cost_usd, scored, score, excellent, good, fair, timed, seconds) <> (0, 0, 0, 0, 0, 0, 0, 0, 0)
+        -- One order for all writers, so that two of them cannot wait for each other.
+        ORDER BY 1, 2, 3, 4, 5, 6
+    ), taken AS (
+        INSERT INTO prompt_rollups AS r SELECT * FROM days
+        ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
+        SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,
+            score = r.score + excluded.score, excellent = r.excellent + excluded.excellent, good = r.good + excluded.good,
+            fair = r.fair + excluded.fair, timed = r.timed + excluded.timed, seconds = r.seconds + excluded.seconds
+    )
+    INSERT INTO prompt_rollup_months AS r
+    SELECT org_id, dimension, repo_id, key, key2, date_trunc('month', day::timestamp)::date, sum(prompts), sum(cost_usd), sum(scored), sum(score),
+           sum(excellent), sum(good), sum(fair), sum(timed), sum(seconds)
+    FROM days GROUP BY 1, 2, 3, 4, 5, 6
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, dimension, repo_id, key, key2, day) DO UPDATE
     SET prompts = r.prompts + excluded.prompts, cost_usd = r.cost_usd + excluded.cost_usd, scored = r.scored + excluded.scored,
@@ -657,37 +669,6 @@ CREATE FUNCTION public.prompt_sessions_sum(touched public.session_key[]) RETURNS
     DELETE FROM prompt_sessions s USING unnest(touched) t
     WHERE s.org_id = t.org_id AND s.id = session_id_of(t.provider, t.session_id)
       AND NOT EXISTS (SELECT FROM prompts p WHERE p.org_id = t.org_id AND p.provider = t.provider AND p.session_id = t.session_id);
-$$;
-
-CREATE TABLE public.prompt_rollups (
-    org_id uuid NOT NULL,
-    dimension text NOT NULL,
-    repo_id uuid NOT NULL,
-    key text NOT NULL,
-    key2 text NOT NULL,
-    day date NOT NULL,
-    prompts bigint DEFAULT 0 NOT NULL,
-    cost_usd numeric DEFAULT 0 NOT NULL,
-    scored bigint DEFAULT 0 NOT NULL,
-    score bigint DEFAULT 0 NOT NULL,
-    excellent bigint DEFAULT 0 NOT NULL,
-    good bigint DEFAULT 0 NOT NULL,
-    fair bigint DEFAULT 0 NOT NULL,
-    timed bigint DEFAULT 0 NOT NULL,
-    seconds bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT prompt_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'user_model'::text, 'category'::text, 'user_category'::text, 'hour'::text, 'user_hour'::text])))
-);
-
-CREATE FUNCTION public.prompt_sums(deltas public.prompt_delta[], grain text) RETURNS SETOF public.prompt_rollups
-    LANGUAGE sql STABLE
-    AS $$
-    SELECT s.* FROM (
-        SELECT d.org_id, e.dimension, e.repo_id, e.key, e.key2, date_trunc(grain, d.day::timestamp)::date, sum(d.prompts)::bigint AS prompts,
-               sum(d.cost_usd) AS cost_usd, sum(d.scored)::bigint AS scored, sum(d.score)::bigint AS score, sum(d.excellent)::bigint AS excellent,
-               sum(d.good)::bigint AS good, sum(d.fair)::bigint AS fair, sum(d.timed)::bigint AS timed, sum(d.seconds)::bigint AS seconds
-        FROM unnest(deltas) d, prompt_dimensions(d) e
-        GROUP BY 1, 2, 3, 4, 5, 6) s
-    WHERE (prompts, cost_usd, scored, score, excellent, good, fair, timed, seconds) <> (0, 0, 0, 0, 0, 0, 0, 0, 0)
 $$;
 
 CREATE FUNCTION public.prompts_facets() RETURNS trigger
@@ -1990,7 +1971,26 @@ CREATE TABLE public.prompt_rollup_months (
     fair bigint DEFAULT 0 NOT NULL,
     timed bigint DEFAULT 0 NOT NULL,
     seconds bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT prompt_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'user_model'::text, 'category'::text, 'user_category'::text, 'hour'::text, 'user_hour'::text])))
+    CONSTRAINT prompt_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'user_model'::text, 'category'::text, 'hour'::text])))
+);
+
+CREATE TABLE public.prompt_rollups (
+    org_id uuid NOT NULL,
+    dimension text NOT NULL,
+    repo_id uuid NOT NULL,
+    key text NOT NULL,
+    key2 text NOT NULL,
+    day date NOT NULL,
+    prompts bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric DEFAULT 0 NOT NULL,
+    scored bigint DEFAULT 0 NOT NULL,
+    score bigint DEFAULT 0 NOT NULL,
+    excellent bigint DEFAULT 0 NOT NULL,
+    good bigint DEFAULT 0 NOT NULL,
+    fair bigint DEFAULT 0 NOT NULL,
+    timed bigint DEFAULT 0 NOT NULL,
+    seconds bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT prompt_rollups_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'user'::text, 'user_model'::text, 'category'::text, 'hour'::text])))
 );
 
 CREATE TABLE public.prompt_sessions (

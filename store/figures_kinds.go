@@ -25,18 +25,15 @@ type PromptKind struct {
 	PromptFacets
 }
 
-// kinds are the prompts by category, the most first, or by hour in its order.
+// kinds are the prompts by category, the most first, or by hour in its order. They
+// are not known of some people alone.
 func (ask FiguresQuestion) kinds(ctx context.Context, q querier, org uuid.UUID) ([]PromptKind, error) {
-	c := ask.from(org, string(ask.By), "user_"+string(ask.By), false)
-	key, order := "s.key", "1"
-	if ask.Emails != nil {
-		key = "s.key2"
-	}
+	c, order := ask.from(org, string(ask.By), "", false), "1"
 	if ask.By == FiguresByCategory {
 		order = "2 DESC, 1"
 	}
 	return collect[PromptKind](ctx, q, "summing up prompts by "+string(ask.By), `
-		SELECT `+key+` AS key, sum(s.prompts)::bigint AS prompts, trim_scale(sum(s.cost_usd))::text AS cost_usd, `+facetSums+`
+		SELECT s.key, sum(s.prompts)::bigint AS prompts, trim_scale(sum(s.cost_usd))::text AS cost_usd, `+facetSums+`
 		FROM `+ask.sumsOf("prompt_", c)+` s GROUP BY 1 HAVING sum(s.prompts) <> 0 ORDER BY `+order+` LIMIT `+itoa(ask.Top),
 		append([]any{planned}, c.args...)...)
 }

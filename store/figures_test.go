@@ -135,7 +135,7 @@ func TestFiguresReadRollupsAlone(t *testing.T) {
 		{Emails: []string{"dev2@example.com", "dev4@example.com"}}} {
 		for _, by := range []store.FigureDimension{store.FiguresByRepo, store.FiguresByTeam, store.FiguresByUser, store.FiguresByModel, store.FiguresByProvider,
 			store.FiguresByCategory, store.FiguresByHour, store.FiguresByPath} {
-			if by == store.FiguresByProvider && f.Emails != nil || by == store.FiguresByPath && len(f.Repos) != 1 {
+			if f.Emails != nil && (by == store.FiguresByProvider || by == store.FiguresByCategory || by == store.FiguresByHour) || by == store.FiguresByPath && len(f.Repos) != 1 {
 				continue
 			}
 			plans, err := store.ExplainFigures(ctx, db, org.ID, store.FiguresQuestion{AnalyticsFilter: f, Series: store.Weekly, By: by, Top: 100, Folder: "src/"})

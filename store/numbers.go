@@ -212,10 +212,9 @@ func promptSumsKept(table, grain string) keptSum {
 		      FROM prompts p JOIN orgs o ON o.id = p.org_id
 		      CROSS JOIN LATERAL (SELECT lower(p.user_email) AS email, to_char(p.timestamp AT TIME ZONE o.time_zone, 'HH24') AS hour) h
 		      CROSS JOIN LATERAL (VALUES ('all', '', ''), ('model', p.model, ''), ('provider', p.provider, ''), ('user', h.email, ''),
-		             ('user_model', h.email, p.model), ('hour', h.hour, ''), ('user_hour', h.email, h.hour), ('category', p.category, ''),
-		             ('user_category', h.email, p.category)) e (dimension, key, key2)
+		             ('user_model', h.email, p.model), ('hour', h.hour, ''), ('category', p.category, '')) e (dimension, key, key2)
 		      CROSS JOIN LATERAL (VALUES (p.repo_id), ('00000000-0000-0000-0000-000000000000'::uuid)) r (repo_id)
-		      WHERE p.org_id = $1 AND (p.category <> '' OR e.dimension NOT IN ('category', 'user_category'))) d
+		      WHERE p.org_id = $1 AND (p.category <> '' OR e.dimension <> 'category')) d
 		GROUP BY 1, 2, 3, 4, 5`,
 	}
 }
