@@ -71,8 +71,8 @@ func (a *app) demo(ctx context.Context, in demoOptions, kept bool) (err error) {
 	})
 }
 
-// demoConfig is the configuration of a daemon of its own: nothing but a data
-// directory, an address and how to log is taken from elsewhere.
+// demoConfig is the configuration of a daemon of its own: sockets, keys and
+// addresses of another one that the configuration may name are left alone.
 func (a *app) demoConfig(kept bool) (*Config, error) {
 	cfg, err := a.config()
 	if err != nil {
@@ -90,6 +90,7 @@ func (a *app) demoConfig(kept bool) (*Config, error) {
 		cfg.LogLevel = zerolog.WarnLevel.String()
 	}
 	cfg.HTTPAddr, cfg.SSHAddr, cfg.PublicURL = freeAddr(cfg.HTTPAddr), "127.0.0.1:0", ""
+	cfg.HookSocket, cfg.SealKeyFile, cfg.SSHHostKeyFile = "", "", ""
 	return cfg, nil
 }
 

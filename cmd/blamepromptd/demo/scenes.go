@@ -373,9 +373,9 @@ func (s *story) rejected(_ int, at time.Time) {
 
 // unfinished is what happened in the last hour: a push whose receipts have not
 // come yet.
-func (s *story) unfinished(_ int, at time.Time) {
+func (s *story) unfinished(int, time.Time) {
 	p, who := s.named(repoStorefront), s.find("Jonas")
-	at = s.last.Add(-40 * time.Minute)
+	at := s.last.Add(-40 * time.Minute)
 	l := s.branch(p, "feature/gift-cards")
 	f := l.files[2]
 	c := s.by(l, who, at, sonnet, "Sell gift cards"+agentTrailer, "Sell gift cards, begin in "+f.path, 2, f)
