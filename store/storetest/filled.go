@@ -16,7 +16,7 @@ import (
 const (
 	filledPrefix = "bp_filled_"
 	// fillTimeout bounds the making of the largest of them.
-	fillTimeout = 50 * time.Minute
+	fillTimeout = 3 * time.Hour
 	filledRepos = 200
 )
 
@@ -29,7 +29,7 @@ const FilledOrg = "acme"
 // findings, acts, and the sums over all of that. It returns the connection URL
 // and the organisation.
 //
-// Ten million receipts take a quarter of an hour to make and 30 GB. So the
+// Ten million receipts take half an hour to make, and 40 GB. So the
 // database is made once per server, and whoever asks for the same size shares
 // it: keys and sessions may be added to it, nothing may be changed. It stays as
 // long as the server.
