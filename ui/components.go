@@ -205,7 +205,7 @@ type linePoint struct {
 // of its days.
 func shareChart(from, to time.Time, list []linePoint) Chart {
 	days := int(to.Sub(from)/(24*time.Hour)) + 1
-	c := Chart{Title: "Whose the added lines are", Note: "AI, human, unknown, of each day's", Across: "Day", Down: "AI share of added lines", Width: chartWidth, Height: chartHeight,
+	c := Chart{Title: "Whose the added lines are", Note: "AI, human and unknown, day by day", Across: "Day", Down: "AI share of added lines", Width: chartWidth, Height: chartHeight,
 		From: from.Format("2 Jan"), Top: "each column is 100 %", To: to.Format("2 Jan")}
 	width := 1
 	if days > maxDays {

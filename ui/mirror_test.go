@@ -67,9 +67,9 @@ func TestWhoseEachLineIs(t *testing.T) {
 	at := "/repositories/" + repo.ID.String()
 	commit := b.get(at + "/commits/" + string(repo.commit)).want(http.StatusOK)
 	for _, want := range []string{
-		`<span class="is ai">    2 ai &#43;// &lt;b&gt;one&lt;/b&gt; <a href="/receipts/r-real">receipt</a></span>`,
-		`<span class="is ai">    3 ai &#43;// two</span>`,
-		`<span class="is unknown">    4 ·· &#43;// three</span>`,
+		`<span class="is ai">    2 ai &#43;// &lt;b&gt;one&lt;/b&gt; <a href="/receipts/r-real">receipt</a>`,
+		`<span class="is ai">    3 ai &#43;// two`,
+		`<span class="is unknown">    4 ·· &#43;// three`,
 	} {
 		commit.says(want)
 	}
@@ -127,4 +127,54 @@ func TestAReviewShowsTheChange(t *testing.T) {
 	b.post("/enforcement/reviews", "decision", decision, "commit", refused, "verdict", "approve").leads("/enforcement/reviews?done=approved")
 	id := w.column(`SELECT id::text FROM violations WHERE commit = '` + refused + `'`)
 	b.get("/enforcement/reviews/" + id).want(http.StatusNotFound).says("waits for no review any more")
+}
+
+// Receipts are listed by what policies said of them, and taken away so.
+func TestReceiptsByWhatPoliciesSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	repo := w.fetchRepo()
+	b := w.person(w.org, "ada@example.com", access.RoleViewer)
+	b.get("/receipts?policy_result=refused").want(http.StatusOK).says("No receipt has all of that")
+	finding := push.Finding{PolicyID: "6f0ea27c-77f5-4a0d-92b5-6a4c02f0c0b4", PolicyName: "models", Version: 1, Outcome: push.Refuse, Commit: string(repo.commit)}
+	storetest.MustDecision(t, w.db, w.org, storetest.Decision{At: time.Now(), Repo: repo.Repo, Pusher: "bob@example.com",
+		Verdict: push.Verdict{Outcome: push.Refuse, Findings: []push.Finding{finding}}})
+	b.get("/receipts?policy_result=refused").want(http.StatusOK).says("write two lines").says("/receipts.csv?policy_result=refused")
+	b.get("/receipts?policy_result=waived").want(http.StatusOK).says("No receipt has all of that")
+	b.get("/receipts.csv?policy_result=refused").want(http.StatusOK).says("r-real")
+	b.get("/receipts?policy_result=unheard").want(http.StatusBadRequest).says("must be one of refused, warned, waived, held")
+	b.get("/receipts/r-real").want(http.StatusOK).says("refused").says("models")
+}
+
+// A team's budgets are the limits that policies set for it.
+func TestBudgetsAreWhatPoliciesSay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	by := access.CLI(w.org.ID)
+	team, err := w.db.CreateTeam(t.Context(), by, "payments")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range []string{
+		`{"name": "team month", "rule": {"max_cost_per_month": 100.5, "per": "team"}, "scope": {"teams": ["pay*"]}, "action": "block"}`,
+		`{"name": "each day", "rule": {"max_cost_per_day": 5, "per": "user"}}`,
+		`{"name": "others", "rule": {"max_cost_per_day": 7, "per": "team"}, "scope": {"teams": ["web"]}}`,
+		`{"name": "off", "rule": {"max_cost_per_day": 8, "per": "team"}, "enabled": false}`,
+		`{"name": "all of us", "rule": {"max_cost_per_day": 9}}`,
+	} {
+		policy, faults := parsePolicy([]byte(doc))
+		if faults != nil {
+			t.Fatal(faults)
+		}
+		if _, err := w.db.CreatePolicy(t.Context(), by, policy); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := w.person(w.org, "ada@example.com", access.RoleViewer).get("/teams/" + team.ID.String()).want(http.StatusOK)
+	got.says("team month").says("$100.50").says("are refused").says("the team, this month").says("each day").says("each member, a day")
+	for _, name := range []string{"others", "off", "all of us"} {
+		if strings.Contains(got.body, name) {
+			t.Errorf("the policy %q is no budget of the team", name)
+		}
+	}
 }

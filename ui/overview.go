@@ -185,17 +185,19 @@ func (p *Overview) fill(now *store.FiguresAnswer, before *store.Figures) {
 	p.Charts = trends(p.From, p.To, now.Series)
 }
 
-// trends are the cost, the prompts and whose the added lines were, over the days.
+// trends are the cost, whose the added lines were, the prompts and the lines, over
+// the days.
 func trends(from, to time.Time, series []store.PeriodFigures) []Chart {
-	var cost, prompts []point
+	var cost, prompts, sizes []point
 	var lines []linePoint
 	for _, d := range series {
 		cost = append(cost, point{d.Day, d.CostUSD})
 		prompts = append(prompts, point{d.Day, store.Decimal(strconv.FormatInt(d.Prompts, 10))})
+		sizes = append(sizes, point{d.Day, store.Decimal(strconv.FormatInt(d.Lines.Added, 10))})
 		lines = append(lines, linePoint{d.Day, d.Lines.AI, d.Lines.Human, d.Lines.Unknown})
 	}
 	return []Chart{barChart("Cost by day", "Cost, US dollars", "cost", from, to, cost, usd), shareChart(from, to, lines),
-		barChart("Prompts by day", "Prompts", "plain", from, to, prompts, count)}
+		barChart("Prompts by day", "Prompts", "plain", from, to, prompts, count), barChart("Added lines by day", "Lines", "plain", from, to, sizes, count)}
 }
 
 // costChart is the cost of each day.
