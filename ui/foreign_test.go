@@ -102,7 +102,7 @@ func (w *world) idsByPath(session uuid.UUID) map[string]string {
 		"/settings/keys/": key.ID.String(), "/settings/ssh-keys/": ssh.ID.String(),
 		"/reports/": column(`SELECT id::text FROM reports ORDER BY id`), "/reports/schedules/": column(`SELECT id::text FROM report_schedules`),
 		"/enforcement/reviews/": column(`SELECT v.id::text FROM violations v JOIN decisions d ON d.id = v.decision_id WHERE d.outcome = 'refuse'`),
-		"/account/sessions/": session.String(), "/account/keys/": key.ID.String(), "/account/ssh-keys/": ssh.ID.String(),
+		"/account/sessions/":    session.String(), "/account/keys/": key.ID.String(), "/account/ssh-keys/": ssh.ID.String(),
 	}
 }
 

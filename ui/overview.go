@@ -200,15 +200,6 @@ func trends(from, to time.Time, series []store.PeriodFigures) []Chart {
 		barChart("Prompts by day", "Prompts", "plain", from, to, prompts, count), barChart("Added lines by day", "Lines", "plain", from, to, sizes, count)}
 }
 
-// costChart is the cost of each day.
-func costChart(from, to time.Time, days []store.DaySums) Chart {
-	var points []point
-	for _, d := range days {
-		points = append(points, point{d.Day, d.CostUSD})
-	}
-	return barChart("Cost by day", "Cost, US dollars", "cost", from, to, points, usd)
-}
-
 func ranked(sums []store.KeySums, total store.Decimal, rows, filter string) []Ranked {
 	out := make([]Ranked, len(sums))
 	for i, k := range sums {
