@@ -45,6 +45,9 @@ var ends = time.Date(2026, 9, 30, 18, 0, 0, 0, time.UTC)
 // TestDemo makes the reports over the demo organisation, which is made once.
 func TestDemo(t *testing.T) {
 	t.Parallel()
+	if raceDetector || testing.Short() {
+		t.Skip("making the demo takes minutes, and goroutines meet in the tests of its own")
+	}
 	w := buildDemo(t)
 	t.Run("golden", w.golden)
 	t.Run("pages", w.pages)
