@@ -263,8 +263,8 @@ func (w *team) forbidModels() {
 	}
 	b.Fill("#name", "No GPT-4")
 	b.Fill(`[name="rule.blocked_models"]`, "gpt-4*")
-	b.Press(`input[name="action"][value="block"]`)
-	b.Press(`input[name="enabled"]`)
+	b.Tick(`input[name="action"][value="block"]`)
+	b.Tick(`input[name="enabled"]`)
 	b.See("#live .notice")
 	b.Click(`button[value="save"]`)
 	b.See(`a[href$="/edit"]`)
@@ -358,14 +358,13 @@ func (w *team) approve(decision string) {
 	b.Click(`.tabs a[href="/enforcement/reviews"]`)
 	b.Accessible("a review that is wanted")
 	held := fmt.Sprintf(`article:has(a[href=%q])`, decision)
-	b.Click(held + ` a[href^="/repositories/"]`)
+	b.Click(held + ` a[href^="/enforcement/reviews/"]`)
 	if text := b.Ask(`document.querySelector("main").innerText`); !strings.Contains(text, "file3.go") {
 		w.t.Errorf("the change is not to be seen: %s", text)
 	}
 	b.Accessible("the change")
-	b.Visit(w.url + "/enforcement/reviews")
-	b.Fill(held+` input[name="comment"]`, "looks good")
-	b.Click(held + ` button[value="approve"]`)
+	b.Fill(`input[name="comment"]`, "looks good")
+	b.Click(`button[value="approve"]`)
 	b.See("main .notice")
 	b.Visit(w.url + decision)
 	if text := b.Ask(`document.querySelector("main .lead").innerText`); !strings.Contains(text, "released") {

@@ -230,6 +230,19 @@ func (b *Browser) Press(selector string) {
 	b.Run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
 }
 
+// Tick ticks a box. What is above it may grow between looking where it is and
+// pressing there, so that it is pressed until it is ticked.
+func (b *Browser) Tick(selector string) {
+	b.t.Helper()
+	ticked := fmt.Sprintf(`document.querySelector(%q).checked`, selector)
+	for tries := 0; b.Ask(ticked) != "true"; tries++ {
+		if tries == 5 {
+			b.t.Fatalf("%s cannot be ticked\nat %s", selector, b.where())
+		}
+		b.Press(selector)
+	}
+}
+
 // Choose takes one of the choices of a field.
 func (b *Browser) Choose(selector, value string) {
 	b.t.Helper()
