@@ -414,7 +414,7 @@ func (w *team) visitEverything() {
 	}
 }
 
-var oneOfMany = regexp.MustCompile(`\?.*$|[0-9a-f]{8,}(-[0-9a-f]+)*|receipt-[0-9-]+|[^/]+\.go$`)
+var oneOfMany = regexp.MustCompile(`\?.*$|help/api/.*$|[0-9a-f]{8,}(-[0-9a-f]+)*|receipt-[0-9-]+|[^/]+\.go$`)
 
 // kindOfPage is an address without what makes the page one of many.
 func kindOfPage(address string) string { return oneOfMany.ReplaceAllString(address, "*") }
