@@ -105,16 +105,7 @@ func (p *pages) sums(ctx context.Context, page *Overview) error {
 	}
 	org, period := page.Viewer.Org, store.AnalyticsFilter{From: page.From, To: page.To}
 	page.Rows = "/receipts?from=" + page.From.Format(time.DateOnly) + "&to=" + page.To.Format(time.DateOnly)
-	now, err := p.cfg.DB.Figures(ctx, org, store.FiguresQuestion{AnalyticsFilter: period, Series: store.Daily, By: store.FiguresByUser, Top: topRanked})
-	if err != nil {
-		return err
-	}
-	top, err := p.cfg.DB.Analytics(ctx, org, period, topRanked)
-	if err != nil {
-		return err
-	}
-	before, err := p.cfg.DB.FigureTotals(ctx, org,
-		store.AnalyticsFilter{From: page.From.AddDate(0, 0, -page.Days), To: page.From.AddDate(0, 0, -1)})
+	now, before, top, err := p.compared(ctx, org, period, page.Days)
 	if err != nil {
 		return err
 	}
@@ -125,6 +116,25 @@ func (p *pages) sums(ctx context.Context, page *Overview) error {
 		page.People = append(page.People, ranked([]store.KeySums{{Key: person.Key, Receipts: person.Receipts, CostUSD: person.CostUSD}}, cost, page.Rows, "user")...)
 	}
 	return nil
+}
+
+// compared reads the sums of a period and of the one before it, at once.
+func (p *pages) compared(ctx context.Context, org uuid.UUID, period store.AnalyticsFilter, days int) (now store.FiguresAnswer, before store.Figures, top store.Analytics, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		now, err = p.cfg.DB.Figures(ctx, org, store.FiguresQuestion{AnalyticsFilter: period, Series: store.Daily, By: store.FiguresByUser, Top: topRanked})
+		return err
+	})
+	group.Go(func() (err error) {
+		top, err = p.cfg.DB.Analytics(ctx, org, period, topRanked)
+		return err
+	})
+	group.Go(func() (err error) {
+		before, err = p.cfg.DB.FigureTotals(ctx, org, store.AnalyticsFilter{From: period.From.AddDate(0, 0, -days), To: period.From.AddDate(0, 0, -1)})
+		return err
+	})
+	err = group.Wait()
+	return now, before, top, err
 }
 
 // daysOf is the length of the period that a query asks for.

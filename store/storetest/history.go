@@ -135,7 +135,7 @@ func pushStatements() []string {
 		FROM drawn_pushes ORDER BY at`,
 		`INSERT INTO decision_inputs (org_id, decision_id, push, input) SELECT $1, id, '{}', '` + text(push.Input{}) + `' FROM drawn_pushes`,
 		`INSERT INTO violations (org_id, id, decision_id, at, late, repo_id, repo, pusher, policy_id, policy_name, version, rule, outcome, commit, finding)
-		SELECT $1, md5(id::text)::uuid, id, at, false, repo_id, repo, email, ` + policyIDs + `, 'Policy ' || i % 5, 1, 'blocked_models', outcome, commit,
+		SELECT $1, id, id, at, false, repo_id, repo, email, ` + policyIDs + `, 'Policy ' || i % 5, 1, 'blocked_models', outcome, commit,
 		       (CASE outcome WHEN 'refuse' THEN ` + named("'"+text(refused)+"'") + ` ELSE ` + named("'"+text(warned)+"'") + ` END)::json
 		FROM drawn_pushes WHERE outcome <> 'accept' ORDER BY at`,
 		`INSERT INTO pushed_commits (org_id, repo_id, commit, decision_id, patch_id, author_email, added, ai, human, noted, day, pushed_at)
