@@ -145,7 +145,7 @@ func kinds() []kind {
 				s := []sample{x, y}[min(i, 1)]
 				value := map[string]string{"repo": s.Repo, "user": s.UserEmail, "model": s.Model, "provider": s.Provider, "path": s.Path,
 					"team": fmt.Sprint("team-", r.IntN(5)), "q": s.Word, "min_cost": fmt.Sprintf("%.2f", 2*r.Float64()),
-					"from": day(s, -r.IntN(30)), "to": day(y, 30), "sort": "-cost", "current": "false", "pusher": s.Pushed.Pusher, "policy": s.Pushed.Policy,
+					"from": day(s, -r.IntN(30)), "to": day(y, 30), "sort": "-cost", "current": "false", "policy_result": []string{"refused", "warned"}[r.IntN(2)], "pusher": s.Pushed.Pusher, "policy": s.Pushed.Policy,
 					"outcome": []string{"warn", "refuse"}[r.IntN(2)], "author": s.UserEmail, "action": "key.create", "principal": "user:" + s.UserEmail}[name]
 				list = append(list, name, value)
 			}
@@ -177,14 +177,14 @@ func kinds() []kind {
 	}
 	for _, path := range []string{"/enforcement/waiting", "/enforcement/reviews", "/enforcement/waivers", "/policies", "/policies/new", "/repositories",
 		"/repositories/new", "/connections/new", "/teams", "/settings", "/settings/people", "/settings/keys", "/settings/webhooks", "/settings/ssh-keys",
-		"/account"} {
+		"/settings/prices", "/settings/identities", "/settings/privacy", "/reports", "/account"} {
 		all = append(all, kind{path[1:], at(path), 0})
 	}
 	for _, list := range []struct {
 		path  string
 		names []string
 	}{
-		{"/receipts", []string{"repo", "user", "model", "provider", "path", "team", "q", "min_cost", "from", "sort", "current"}},
+		{"/receipts", []string{"repo", "user", "model", "provider", "path", "team", "q", "min_cost", "from", "sort", "current", "policy_result"}},
 		{"/commits", []string{"repo", "author", "from", "to"}},
 		{"/enforcement", []string{"repo", "pusher", "outcome", "policy", "from"}},
 		{"/enforcement/violations", []string{"repo", "pusher", "policy", "outcome", "from"}},
@@ -223,8 +223,9 @@ func wantedKinds(b testing.TB) []kind {
 	return slices.DeleteFunc(all, func(k kind) bool { return !wanted.MatchString(k.name) })
 }
 
-// unmeasured are files, and pages that are like one that is measured.
-var unmeasured = []string{"/static/{hash}/{name}", "/login", "/setup/{token}", "/invitations/{token}", "/password/{token}", "/receipts.csv", "/receipts.json",
+// unmeasured are files, and pages that are like one that is measured: a review is
+// a commit with a row of the queue.
+var unmeasured = []string{"/reports/{id}/file", reviewsPath + "/{id}", "/static/{hash}/{name}", "/login", "/setup/{token}", "/invitations/{token}", "/password/{token}", "/receipts.csv", "/receipts.json",
 	"/audit.csv", referencePath, referencePath + "/schemas/{name}"}
 
 // series is what requests of one kind took.
