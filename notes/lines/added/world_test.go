@@ -139,7 +139,7 @@ func (w *world) mustEqualFreshRun() {
 	w.checkSums()
 	kept := w.dump()
 	_, err := w.db.Pool().Exec(w.t.Context(), `TRUNCATE commit_lines, commit_owners, added_files, added_runs, line_demands, line_tips,
-		line_rollups, line_rollup_months`)
+		line_rollups, line_rollup_months, path_rollups, path_rollup_months`)
 	if err != nil {
 		w.t.Fatal(err)
 	}
