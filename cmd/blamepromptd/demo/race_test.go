@@ -1,6 +1,0 @@
-//go:build race
-
-package demo
-
-// raceDetector makes a demo take minutes.
-const raceDetector = true
