@@ -42,7 +42,7 @@ func TestTheFirstAdminIsMadeByTheLinkOfTheFirstStart(t *testing.T) {
 	b.post(path, "email", "root", "name", "Ada", "password", password).want(400).says("email: give an address").says(`value="Ada"`)
 	b.post(path, "email", "root@example.com", "name", "Ada", "password", "short").want(400).says("at least 12 characters")
 	b.post(path, "email", "Root@example.com", "name", "Ada", "password", password).leads("/")
-	b.get("/account").want(200).says("Ada, root@example.com, admin")
+	b.get("/account").want(200).says("<bdi>Ada</bdi>, <bdi>root@example.com</bdi>, admin")
 	w.browser().get(path).want(404).says("This link has ended")
 	w.browser().post(path, "email", "eve@example.com", "password", password).want(404)
 	if strings.Contains(w.log.String(), first.Setup) || !strings.Contains(w.log.String(), "/setup/…") {
@@ -60,7 +60,7 @@ func TestLinksEnd(t *testing.T) {
 	b.get(strings.Replace(late, "invitations", "password", 1)).want(404)
 	b.get(strings.Replace(late, "invitations", "setup", 1)).want(404)
 	w.clock.advance(7*24*time.Hour - time.Second)
-	b.get(late).want(200).says("ada@example.com").says("<strong>acme</strong>")
+	b.get(late).want(200).says("ada@example.com").says("<strong><bdi>acme</bdi></strong>")
 	w.clock.advance(time.Second)
 	b.post(late, "password", password).want(404)
 	list, err := w.db.Invitations(t.Context(), w.org.ID)

@@ -25,7 +25,7 @@ func TestAPersonSignsInAndOut(t *testing.T) {
 	b.get("/account?done=key").leads("/login?next=%2Faccount%3Fdone%3Dkey")
 	b.get("/login?next=%2Faccount%3Fdone%3Dkey").want(200).says(`value="/account?done=key"`)
 	b.post("/login", "org", "acme", "email", " Ada@example.com", "password", password, "next", "/account?done=key").leads("/account?done=key")
-	b.get("/account").want(200).says("ada@example.com, member")
+	b.get("/account").want(200).says("<bdi>ada@example.com</bdi>, member")
 	b.get("/login").leads("/")
 	secret := b.cookie()
 	if secret == "" {

@@ -67,9 +67,9 @@ func TestWhoseEachLineIs(t *testing.T) {
 	at := "/repositories/" + repo.ID.String()
 	commit := b.get(at + "/commits/" + string(repo.commit)).want(http.StatusOK)
 	for _, want := range []string{
-		`<span class="is ai">    2 ai &#43;// &lt;b&gt;one&lt;/b&gt; <a href="/receipts/r-real">receipt</a>`,
-		`<span class="is ai">    3 ai &#43;// two`,
-		`<span class="is unknown">    4 ·· &#43;// three`,
+		`<span class="is ai">      2 ai &#43;// &lt;b&gt;one&lt;/b&gt; <a href="/receipts/r-real">receipt</a>`,
+		`<span class="is ai">      3 ai &#43;// two`,
+		`<span class="is unknown">      4 ·· &#43;// three`,
 	} {
 		commit.says(want)
 	}
