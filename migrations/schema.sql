@@ -2839,6 +2839,8 @@ CREATE INDEX line_demands_receipt ON public.line_demands USING btree (org_id, re
 
 CREATE INDEX line_rollups_day ON public.line_rollups USING btree (org_id, dimension, day);
 
+CREATE INDEX line_rollups_period ON public.line_rollups USING btree (org_id, dimension, day) WHERE (repo_id = '00000000-0000-0000-0000-000000000000'::uuid);
+
 CREATE INDEX live_directories_parent ON public.live_directories USING btree (org_id, repo_id, md5(parent), path);
 
 CREATE INDEX live_files_directory ON public.live_files USING btree (org_id, repo_id, md5(directory), path);
@@ -2876,6 +2878,8 @@ CREATE INDEX path_rollups_parent ON public.path_rollups USING btree (org_id, rep
 CREATE UNIQUE INDEX policies_name ON public.policies USING btree (org_id, name) WHERE (removed_at IS NULL);
 
 CREATE INDEX prompt_rollups_day ON public.prompt_rollups USING btree (org_id, dimension, day);
+
+CREATE INDEX prompt_rollups_period ON public.prompt_rollups USING btree (org_id, dimension, day) WHERE (repo_id = '00000000-0000-0000-0000-000000000000'::uuid);
 
 CREATE INDEX prompt_sessions_time ON public.prompt_sessions USING btree (org_id, last_at DESC, id DESC);
 
@@ -2948,6 +2952,8 @@ CREATE INDEX rollup_months_users ON public.rollup_months USING btree (org_id, ke
 CREATE INDEX rollups_all ON public.rollups USING btree (org_id, day, repo_id) INCLUDE (receipts, cost_usd) WHERE (dimension = 'all'::text);
 
 CREATE INDEX rollups_day ON public.rollups USING btree (org_id, dimension, day);
+
+CREATE INDEX rollups_period ON public.rollups USING btree (org_id, dimension, day) WHERE (repo_id = '00000000-0000-0000-0000-000000000000'::uuid);
 
 CREATE INDEX rollups_users ON public.rollups USING btree (org_id, key, day) INCLUDE (repo_id, receipts, cost_usd) WHERE (dimension = 'user'::text);
 
