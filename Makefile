@@ -8,7 +8,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # Runs a command beside one PostgreSQL server for all tests.
 WITH_POSTGRES := go run ./store/storetest/cluster --
 # Where goroutines meet; the race detector takes its time and a C compiler.
-CONCURRENT := ./cmd/... ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
+CONCURRENT := ./cmd/blamepromptd ./cmd/blameprompt-enterprise ./cmd/blameprompt-hook ./hooks/enforce ./hooks/gateway ./httpapi/... ./notes/gitcmd ./notes/ingest ./notes/lines/live ./notes/mirror ./store ./store/pglocal ./store/queue
 FUZZTIME ?= 20s
 
 .PHONY: help run demo deps test test-race lint generate screenshots bench bench-ingest bench-api bench-decide bench-push bench-lines bench-memory bench-reports bench-cli bench-ui fuzz e2e load build dist install clean
