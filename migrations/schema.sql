@@ -1414,7 +1414,8 @@ CREATE TABLE public.erasures (
     person bytea NOT NULL,
     pseudonym text NOT NULL,
     act bigint NOT NULL,
-    at timestamp with time zone NOT NULL
+    at timestamp with time zone NOT NULL,
+    vacuumed_at timestamp with time zone
 );
 
 CREATE TABLE public.findings (

@@ -48,7 +48,8 @@ type person struct {
 // The act is recorded without the person. Notes and commits that are read
 // later are stored under the pseudonym from the start.
 //
-// It changes every table in one transaction, in which no notes are taken in.
+// It changes every table, and the planner's statistics, in one transaction, in
+// which no notes are taken in. Dead rows are for VacuumErased.
 func (db *DB) ErasePerson(ctx context.Context, by access.Principal, email string) (Erasure, error) {
 	email = strings.ToLower(strings.TrimSpace(email))
 	if address, err := mail.ParseAddress(email); err != nil || address.Address != email {
@@ -82,8 +83,10 @@ func (db *DB) erase(ctx context.Context, by access.Principal, email, pseudonym s
 		if err := e.run(ctx); err != nil {
 			return err
 		}
-		out, err = e.record(ctx, by)
-		return err
+		if out, err = e.record(ctx, by); err != nil {
+			return err
+		}
+		return e.statistics(ctx)
 	})
 	return out, err
 }
@@ -515,7 +518,7 @@ func (e *eraser) remember(ctx context.Context, alias string, out *Erasure) error
 	}
 	_, err = e.tx.Exec(ctx, `
 		INSERT INTO erasures (org_id, person, pseudonym, act, at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (org_id, person) DO UPDATE SET pseudonym = excluded.pseudonym, act = excluded.act, at = excluded.at`,
+		ON CONFLICT (org_id, person) DO UPDATE SET pseudonym = excluded.pseudonym, act = excluded.act, at = excluded.at, vacuumed_at = NULL`,
 		e.person.org, hash, out.Pseudonym, out.Act, out.At)
 	return translate(err, "recording an erasure")
 }

@@ -140,11 +140,15 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 	before := f.rows(totals)
 	noted := f.verify(nil).Head
 	f.has(t, true)
+	f.exec(`ANALYZE`)
+	f.sampled(t, true)
 	erasure, err := f.db.ErasePerson(context.Background(), access.CLI(f.src.Org.ID), " "+adaEmail)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.has(t, false)
+	f.sampled(t, false)
+	f.vacuumed(t, erasure)
 	if diff := cmp.Diff(before, f.rows(totals)); diff != "" {
 		t.Errorf("totals (-before +after):\n%s", diff)
 	}
@@ -248,6 +252,41 @@ func (f *fixture) has(t *testing.T, want bool) {
 	}
 	if (found != "") != want {
 		t.Errorf("the dump names the person: %v, want %v\n%s", !want, want, found)
+	}
+}
+
+// sampled looks for Ada in what the planner keeps of the values of columns, which
+// no dump has.
+func (f *fixture) sampled(t *testing.T, want bool) {
+	t.Helper()
+	named := f.rows(`SELECT s.tablename || '.' || s.attname || ': ' || w FROM pg_stats s, unnest(ARRAY['` + adaEmail + `', '` + adaName + `', '` + adaText + `']) w
+		WHERE s.schemaname = current_schema() AND strpos(lower(concat(s.most_common_vals, s.histogram_bounds, s.most_common_elems)), lower(w)) > 0 ORDER BY 1`)
+	if (len(named) > 0) != want {
+		t.Errorf("statistics name the person: %v, want %v: %q", !want, want, named)
+	}
+}
+
+// vacuumed holds that every table that an erasure changed is vacuumed once, and
+// with it its indexes.
+func (f *fixture) vacuumed(t *testing.T, erasure store.Erasure) {
+	t.Helper()
+	for range 2 {
+		if err := f.db.VacuumErased(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts := map[string]string{}
+	for _, row := range f.rows(`SELECT relname || ' ' || vacuum_count FROM pg_stat_user_tables WHERE schemaname = current_schema()`) {
+		table, n, _ := strings.Cut(row, " ")
+		counts[table] = n
+	}
+	if len(erasure.Rows) == 0 {
+		t.Fatal("the erasure changed nothing")
+	}
+	for table := range erasure.Rows {
+		if counts[table] != "1" {
+			t.Errorf("%s was vacuumed %s times", table, counts[table])
+		}
 	}
 }
 

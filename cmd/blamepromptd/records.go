@@ -22,6 +22,9 @@ const (
 	// old, and for traces of people who were erased.
 	promptsEvery = time.Minute
 	dailyEvery   = 24 * time.Hour
+	// vacuumEvery is how soon dead rows that an erasure left are removed.
+	vacuumEvery   = time.Minute
+	vacuumTimeout = 2 * time.Hour
 	// Reports are poked when they are asked for; the regular look finds those whose
 	// daemon died.
 	reportsEvery   = time.Minute
@@ -40,6 +43,7 @@ func recordTasks(cfg *Config, db *store.DB, log zerolog.Logger) []queue.Task {
 		{Name: "prompt_reads", Every: headEvery, Work: db.RecordPromptsListed},
 		{Name: "retention", Every: dailyEvery, Timeout: chainTimeout, Work: db.ApplyRetention},
 		{Name: "erasures", Every: dailyEvery, Timeout: chainTimeout, Work: db.EraseAgain},
+		{Name: "vacuum_erased", Every: vacuumEvery, Timeout: vacuumTimeout, Work: db.VacuumErased},
 		{Name: "audit_head", Every: headEvery, Work: func(ctx context.Context) error { return logHeads(ctx, db, log) }},
 	}
 }
