@@ -8,10 +8,8 @@ import (
 
 	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/store"
+	"github.com/blameprompt/enterprise/store/queue"
 )
-
-// LinesTask is the name of the task that classifies added lines.
-const LinesTask = "lines"
 
 // ListLineBranches implements the operation.
 func (s *server) ListLineBranches(ctx context.Context, in ListLineBranchesRequestObject) (ListLineBranchesResponseObject, error) {
@@ -34,7 +32,7 @@ func (s *server) AddLineBranch(ctx context.Context, in AddLineBranchRequestObjec
 		if err := tx.AddLineBranch(ctx, by, repo.ID, in.Body.Ref); err != nil {
 			return err
 		}
-		return s.poke(ctx, tx, LinesTask)
+		return s.poke(ctx, tx, queue.LinesTask)
 	})
 	if err != nil {
 		return nil, err

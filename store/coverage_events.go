@@ -122,7 +122,10 @@ func (f AnalyticsFilter) countEvents(ctx context.Context, q querier, org uuid.UU
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range EventKinds[len(counts):] {
+	for _, kind := range EventKinds {
+		if _, counted := counts[kind]; counted {
+			continue
+		}
 		c := &conditions{args: []any{org}}
 		row, err := collectOne[struct{ N int64 }](ctx, q, "counting events", `SELECT count(*) AS n FROM `+f.events(c, kind)+` e`,
 			append([]any{planned}, c.args...)...)

@@ -27,12 +27,16 @@ func (db *DB) PromptsListed(ctx context.Context, by access.Principal, receipts i
 		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
 			return translate(err, "counting shown prompts")
 		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO prompt_reads AS p (org_id, principal, hour, requests, receipts) VALUES ($1, $2, date_trunc('hour', now()), 1, $3)
-			ON CONFLICT (org_id, principal, hour) DO UPDATE SET requests = p.requests + 1, receipts = p.receipts + excluded.receipts`,
-			by.Org, by.Name, receipts)
-		return translate(err, "counting shown prompts")
+		return tx.countListed(ctx, by, receipts)
 	})
+}
+
+func (tx *Tx) countListed(ctx context.Context, by access.Principal, receipts int) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO prompt_reads AS p (org_id, principal, hour, requests, receipts) VALUES ($1, $2, date_trunc('hour', now()), 1, $3)
+		ON CONFLICT (org_id, principal, hour) DO UPDATE SET requests = p.requests + 1, receipts = p.receipts + excluded.receipts`,
+		by.Org, by.Name, receipts)
+	return translate(err, "counting shown prompts")
 }
 
 // RecordPromptsListed makes acts of the lists of hours that are over.

@@ -140,12 +140,12 @@ func (db *DB) changeReport(ctx context.Context, op, sql string, args ...any) err
 // ReportFetched records that somebody is handed the file of a report, and the
 // texts of prompts that are in it: call it before.
 func (db *DB) ReportFetched(ctx context.Context, by access.Principal, r Report) error {
-	if r.Type == "audit" {
-		if err := db.PromptsListed(ctx, by, int(r.Rows)); err != nil {
-			return err
-		}
-	}
 	return db.InTx(ctx, func(tx *Tx) error {
+		if r.Type == "audit" && r.Rows > 0 {
+			if err := tx.countListed(ctx, by, int(r.Rows)); err != nil {
+				return err
+			}
+		}
 		return tx.Audit(ctx, by, "report.fetch", r.ID.String(), map[string]any{"type": r.Type, "format": r.Format})
 	})
 }

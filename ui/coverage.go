@@ -79,8 +79,10 @@ func (p *Coverage) fill(got *store.Coverage, from, to time.Time) {
 		coverageTable("teams", "Teams", "Team", "team", got.Teams, from, to),
 		coverageTable("agents", "Agents that commits name", "Agent", "agent", got.Agents, from, to),
 	}
-	for _, kind := range store.EventKinds[:min(len(got.Events), len(store.EventKinds))] {
-		p.Events = append(p.Events, EventCount{words(kind), got.Events[kind]})
+	for _, kind := range store.EventKinds {
+		if n, counted := got.Events[kind]; counted {
+			p.Events = append(p.Events, EventCount{words(kind), n})
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ type Cell struct {
 	TX, TY string
 }
 
-// part is what a cell is of.
+// mapPart is what a cell is of.
 type mapPart struct {
 	name     string
 	ai, size int64
@@ -38,7 +39,7 @@ const (
 // (Bruls, Huizing, van Wijk: Squarified Treemaps).
 func newMap(parts []mapPart) Map {
 	parts = slices.DeleteFunc(slices.Clone(parts), func(p mapPart) bool { return p.size <= 0 })
-	slices.SortStableFunc(parts, func(a, b mapPart) int { return int(b.size - a.size) })
+	slices.SortStableFunc(parts, func(a, b mapPart) int { return cmp.Compare(b.size, a.size) })
 	m := Map{Width: mapWidth, Height: mapHeight, Summary: fmt.Sprintf("%d parts by their lines, darker where more of them are AI", len(parts))}
 	var whole int64
 	for _, p := range parts {

@@ -174,7 +174,7 @@ func setLineBranch(ctx context.Context, s *session, by access.Principal, repo st
 		if err := tx.AddLineBranch(ctx, by, repo.ID, whole(branch)); err != nil {
 			return err
 		}
-		return demands.Poke(ctx, tx, added.Task)
+		return demands.Poke(ctx, tx, queue.LinesTask)
 	})
 }
 

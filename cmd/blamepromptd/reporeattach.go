@@ -5,7 +5,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/blameprompt/enterprise/notes/lines/added"
 	"github.com/blameprompt/enterprise/notes/lines/reattach"
 	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/queue"
@@ -15,7 +14,7 @@ import (
 // commits. Whose lines may differ by that is classified at once.
 func reattachTask(cfg *Config, db *store.DB, demands *queue.Queue, log zerolog.Logger) queue.Task {
 	keeper := reattach.New(reattach.Config{DB: db, MirrorRoot: cfg.mirrorRoot(), Log: log,
-		Changed: func(ctx context.Context, tx *store.Tx) error { return demands.Poke(ctx, tx, added.Task) }})
+		Changed: func(ctx context.Context, tx *store.Tx) error { return demands.Poke(ctx, tx, queue.LinesTask) }})
 	return queue.Task{Name: reattach.Task, Every: reattachEvery, Timeout: linesTimeout, Work: keeper.Work}
 }
 

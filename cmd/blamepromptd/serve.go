@@ -273,7 +273,7 @@ func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *con
 		{Name: "decisions", Every: dueEvery, Work: enforcer.Due},
 		{Name: connect.StatusTask, Every: statusEvery, Timeout: statusTimeout, Work: connector.PostStatuses},
 		{Name: connect.LookTask, Every: min(lookEvery, cfg.ConnectionsEvery.Duration), Timeout: lookTimeout, Work: connector.LookAround},
-		{Name: added.Task, Every: linesEvery, Timeout: linesTimeout, Work: lines.Work},
+		{Name: queue.LinesTask, Every: linesEvery, Timeout: linesTimeout, Work: lines.Work},
 		{Name: upkeep.Task, Every: liveEvery, Timeout: liveTimeout, Work: live.Work},
 		{Name: queue.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
 		{Name: "receipt-results", Every: resultsEvery, Timeout: pricesTimeout, Work: func(ctx context.Context) error {
@@ -304,7 +304,7 @@ func fetchJob(db *store.DB, ingester *ingest.Ingester, enforcer *enforce.Enforce
 			return err
 		}
 		err = db.InTx(ctx, func(tx *store.Tx) error {
-			return errors.Join(demands.Poke(ctx, tx, added.Task), demands.Poke(ctx, tx, upkeep.Task), demands.Poke(ctx, tx, reattach.Task))
+			return errors.Join(demands.Poke(ctx, tx, queue.LinesTask), demands.Poke(ctx, tx, upkeep.Task), demands.Poke(ctx, tx, reattach.Task))
 		})
 		if err != nil && ctx.Err() == nil {
 			log.Warn().Err(err).Msg("lines were not looked at behind a fetch; the regular looks do it")

@@ -31,9 +31,6 @@ import (
 	"github.com/blameprompt/enterprise/store"
 )
 
-// Task is the name of the task that Keeper.Work is.
-const Task = "lines"
-
 // Config says what a Keeper works with.
 type Config struct {
 	DB *store.DB
