@@ -54,10 +54,13 @@ func processors() time.Duration {
 	return time.Duration(total)
 }
 
+// Times is how many times as long as another something took.
+func (c Cost) Times(other Cost) float64 { return c.wall.Seconds() / other.wall.Seconds() }
+
 // Report says how own work compares with git's alone.
 func Report(b *testing.B, git, own Cost) {
 	b.ReportMetric(git.wall.Seconds(), "git-s")
 	b.ReportMetric(own.wall.Seconds(), "own-s")
-	b.ReportMetric(own.wall.Seconds()/git.wall.Seconds(), "times-git")
+	b.ReportMetric(own.Times(git), "times-git")
 	b.ReportMetric(own.cpu.Seconds()/git.cpu.Seconds(), "times-git-cpu")
 }
