@@ -361,15 +361,16 @@ func (m LiveMap) builds(generation int) error {
 }
 
 // Finish makes the map that is being made the map of its tip. Files that the
-// tip does not have go. The beginning of the map stays where it was made anew
-// for the same tip.
+// tip does not have go: they are gathered first, so that the runs of those that
+// stay, which are all of a first map, are not walked. The beginning of the map
+// stays where it was made anew for the same tip.
 func (w *LiveWriter) Finish(ctx context.Context, generation int, at time.Time) error {
 	return w.inTx(ctx, pgx.NamedArgs{"generation": generation, "at": at},
 		func(m LiveMap) error { return m.builds(generation) },
 		liveStep{"removing old runs", `
-			DELETE FROM live_runs l USING live_files f
-			WHERE l.org_id = @org AND l.repo_id = @repo AND f.org_id = @org AND f.repo_id = @repo AND f.path = l.path
-			  AND f.generation <> @generation`},
+			DELETE FROM live_runs l
+			WHERE l.org_id = @org AND l.repo_id = @repo
+			  AND l.path = ANY(ARRAY(SELECT f.path FROM live_files f WHERE f.org_id = @org AND f.repo_id = @repo AND f.generation <> @generation))`},
 		liveStep{"removing old files", `
 			DELETE FROM live_files WHERE org_id = @org AND repo_id = @repo AND generation <> @generation`},
 		liveStep{"finishing a live map", `
