@@ -31,6 +31,9 @@ func (f answerFunc) VisitReportPushResponse(w http.ResponseWriter) error { retur
 // VisitGetPolicySchemaResponse implements the generated interface.
 func (f answerFunc) VisitGetPolicySchemaResponse(w http.ResponseWriter) error { return f(w) }
 
+// VisitExportPersonResponse implements the generated interface.
+func (f answerFunc) VisitExportPersonResponse(w http.ResponseWriter) error { return f(w) }
+
 // negotiate picks the offer that Accept prefers (RFC 9110, section 12.5.1); of
 // equals the first.
 func negotiate(h http.Header, offers ...string) (string, error) {
@@ -80,11 +83,15 @@ func weight(params string) float64 {
 	return 1
 }
 
-// timeoutOf gives a CSV of everything more time than a page.
+// streamed are the operations that answer everything in other formats than the
+// first, which is a page of it.
+var streamed = map[string][]string{"listReceipts": {"application/json", "text/csv"}, "exportPerson": personMedia}
+
+// timeoutOf gives an answer of everything more time than a page.
 func (op *operation) timeoutOf(r *http.Request) time.Duration {
-	if op.id == "listReceipts" {
-		if format, err := negotiate(r.Header, "application/json", "text/csv"); err == nil && format == "text/csv" {
-			return csvTimeout
+	if offers, ok := streamed[op.id]; ok {
+		if format, err := negotiate(r.Header, offers...); err == nil && format != "application/json" {
+			return streamTimeout
 		}
 	}
 	return op.timeout

@@ -39,10 +39,10 @@ type operations map[string]*operation
 
 // Limits of bodies and durations that differ from the usual ones.
 const (
-	usualBody    = 1 << 20
-	usualTimeout = 30 * time.Second
-	longTimeout  = 5 * time.Minute
-	csvTimeout   = 15 * time.Minute
+	usualBody     = 1 << 20
+	usualTimeout  = 30 * time.Second
+	longTimeout   = 5 * time.Minute
+	streamTimeout = 15 * time.Minute
 )
 
 var maxBody = map[string]int64{

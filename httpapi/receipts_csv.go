@@ -37,8 +37,7 @@ func (s *server) receiptsCSV(ctx context.Context, org uuid.UUID, f store.Receipt
 		return nil, err
 	}
 	return answerFunc(func(w http.ResponseWriter) error {
-		w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
-		w.Header().Set("Content-Disposition", `attachment; filename="receipts.csv"`)
+		respond.Attach(w.Header(), "text/csv; charset=utf-8; header=present", "receipts.csv")
 		return rows.CSV(w)
 	}), nil
 }

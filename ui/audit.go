@@ -7,6 +7,7 @@ import (
 
 	"github.com/blameprompt/enterprise/httpapi/cursor"
 	"github.com/blameprompt/enterprise/httpapi/export"
+	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/store"
 )
 
@@ -104,7 +105,7 @@ func (p *pages) auditCSV(w http.ResponseWriter, r *http.Request) error {
 	if err := form.err(); err != nil {
 		return err
 	}
-	attach(w.Header(), "text/csv; charset=utf-8; header=present", "audit.csv")
+	respond.Attach(w.Header(), "text/csv; charset=utf-8; header=present", "audit.csv")
 	return export.AuditCSV(w, func(each func(store.AuditRow) error) error {
 		return p.cfg.DB.ExportAudit(r.Context(), base.Viewer.Org, filter, each)
 	})

@@ -254,7 +254,7 @@ func (b *browser) measure(kinds []kind, samples []sample) {
 			s.took = append(s.took, took)
 		}
 	}
-	report(all)
+	printSlowest(all)
 }
 
 var nextPage = regexp.MustCompile(`rel="next" href="([^"]+)"`)
@@ -278,8 +278,8 @@ func (s *series) quantile(percent int) time.Duration {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// report prints, rather than logs, which would cut the table off.
-func report(all []series) {
+// printSlowest prints, rather than logs, which would cut the table off.
+func printSlowest(all []series) {
 	bound := pageBound
 	if *benchReceipts > 1_000_000 {
 		bound = largeBound

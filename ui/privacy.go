@@ -1,10 +1,13 @@
 package ui
 
 import (
-	"encoding/json"
+	"cmp"
 	"net/http"
 	"strconv"
 
+	"github.com/blameprompt/enterprise/httpapi/report"
+	"github.com/blameprompt/enterprise/httpapi/report/compliance"
+	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/store"
 )
@@ -130,38 +133,21 @@ func (p *pages) erasePerson(w http.ResponseWriter, r *http.Request, by access.Pr
 	return p.showPrivacy(w, r, &erased, nil)
 }
 
-// exportPerson answers everything that is stored of a person, a row a line.
+// exportPerson answers everything that is stored of a person.
 func (p *pages) exportPerson(w http.ResponseWriter, r *http.Request) error {
 	f := postOf(r)
-	email := f.wanted("email", 320)
+	email, format := f.wanted("email", 320), report.Format(cmp.Or(f.choice("format", "html", "md", "json"), "html"))
 	if err := f.err(); err != nil {
 		return p.showPrivacy(w, r, nil, f.faults)
 	}
-	file := &firstByte{w: w}
-	lines := json.NewEncoder(file)
-	err := p.cfg.DB.ExportPerson(r.Context(), whoOf(r), email, func(table string, row json.RawMessage) error {
-		return lines.Encode(map[string]any{"table": table, "row": row})
-	})
-	if faults, ok := faultsOf(err); err != nil && ok && !file.begun {
+	media, name := compliance.PersonFile(format)
+	file := &respond.File{W: w, MediaType: media, Name: name}
+	err := compliance.WritePerson(r.Context(), file, p.cfg.DB, whoOf(r), email, format)
+	if faults, ok := faultsOf(err); err != nil && ok && !file.Begun() {
 		return p.showPrivacy(w, r, nil, faults)
 	}
-	if err == nil && !file.begun {
+	if err == nil && !file.Begun() {
 		return p.showPrivacy(w, r, nil, []Fault{{"email", "is of nobody that anything is stored of"}})
 	}
 	return err
-}
-
-// firstByte makes an answer a file with the first byte of it, so that what fails
-// before is a page.
-type firstByte struct {
-	w     http.ResponseWriter
-	begun bool
-}
-
-func (f *firstByte) Write(b []byte) (int, error) {
-	if !f.begun {
-		attach(f.w.Header(), "application/x-ndjson", "person.ndjson")
-		f.begun = true
-	}
-	return f.w.Write(b)
 }

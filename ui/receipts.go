@@ -13,6 +13,7 @@ import (
 
 	"github.com/blameprompt/enterprise/httpapi/cursor"
 	"github.com/blameprompt/enterprise/httpapi/export"
+	"github.com/blameprompt/enterprise/httpapi/respond"
 	"github.com/blameprompt/enterprise/store"
 )
 
@@ -203,7 +204,7 @@ func (p *pages) receiptsCSV(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	attach(w.Header(), "text/csv; charset=utf-8; header=present", "receipts.csv")
+	respond.Attach(w.Header(), "text/csv; charset=utf-8; header=present", "receipts.csv")
 	return rows.CSV(w)
 }
 
@@ -212,15 +213,8 @@ func (p *pages) receiptsJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	attach(w.Header(), "application/json", "receipts.json")
+	respond.Attach(w.Header(), "application/json", "receipts.json")
 	return rows.JSON(w)
-}
-
-func attach(header http.Header, mediaType, name string) {
-	header.Set("Content-Type", mediaType)
-	header.Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "no-store")
 }
 
 // exported reads the first page of an export, so that a failure is a page.

@@ -64,10 +64,18 @@ func TestPrivacyIsKept(t *testing.T) {
 	b.get(page).says(`value="30"`)
 	b.post(page, "do", "retention", "class", "deliveries", "days", "never").want(http.StatusBadRequest)
 	w.person(w.org, "bob@example.com", access.RoleMember)
-	file := b.post(page+"/export", "email", "bob@example.com").want(http.StatusOK).says(`"table":"users"`)
-	if got := file.header.Get("Content-Disposition"); got != `attachment; filename="person.ndjson"` {
-		t.Errorf("the export is %q", got)
+	for format, want := range map[string]struct{ name, says string }{
+		"json": {"person.ndjson", `"table":"users"`},
+		"html": {"person.html", "<h1>What is kept of bob@example.com</h1>"},
+		"md":   {"person.md", "# What is kept of bob\\@example.com"},
+	} {
+		file := b.post(page+"/export", "email", "bob@example.com", "format", format).want(http.StatusOK).says(want.says)
+		if got := file.header.Get("Content-Disposition"); got != `attachment; filename="`+want.name+`"` {
+			t.Errorf("the export is %q, want %s", got, want.name)
+		}
 	}
+	b.post(page+"/export", "email", "bob@example.com", "format", "exe").want(http.StatusBadRequest).says("must be one of")
+	b.post(page+"/export", "email", "nobody@example.com", "format", "json").says("is of nobody")
 	b.post(page, "do", "erase", "email", "bob@example.com", "again", "bob").want(http.StatusBadRequest).says("to make sure")
 	b.post(page, "do", "erase", "email", "bob@example.com", "again", "bob@example.com").want(http.StatusOK).says("The person is erased")
 }

@@ -2,15 +2,11 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,16 +29,12 @@ func newPersonExport(a *app) *cobra.Command {
 			"a page for the person to read. Passwords and keys are left out.",
 		Args: exactly("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(personFormats, format) {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("--format must be one of %s, not %q", strings.Join(personFormats, ", "), format)}
+			if !slices.Contains(compliance.PersonFormats, report.Format(format)) {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--format must be one of %v, not %q", compliance.PersonFormats, format)}
 			}
 			return a.inOrg(cmd.Context(), func(ctx context.Context, s *session, by access.Principal) error {
 				out := bufio.NewWriterSize(a.stdout, 64<<10)
-				write := writePersonPage
-				if format == "json" {
-					write = writePersonLines
-				}
-				if err := write(ctx, out, s, by, args[0], report.Format(format)); err != nil {
+				if err := compliance.WritePerson(ctx, out, s.db, by, args[0], report.Format(format)); err != nil {
 					return err
 				}
 				if err := out.Flush(); err != nil {
@@ -54,28 +46,6 @@ func newPersonExport(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&format, "format", format, "json, html or md")
 	return cmd
-}
-
-var personFormats = []string{"json", string(report.HTML), string(report.Markdown)}
-
-func writePersonLines(ctx context.Context, out io.Writer, s *session, by access.Principal, email string, _ report.Format) error {
-	lines := json.NewEncoder(out)
-	lines.SetEscapeHTML(false)
-	return s.db.ExportPerson(ctx, by, email, func(table string, row json.RawMessage) error {
-		return lines.Encode(map[string]any{"table": table, "row": row})
-	})
-}
-
-func writePersonPage(ctx context.Context, out io.Writer, s *session, by access.Principal, email string, format report.Format) error {
-	org, err := s.db.OrgByID(ctx, by.Org)
-	if err != nil {
-		return err
-	}
-	p := compliance.Person{Email: email, Organisation: cmp.Or(org.Title, org.Name), Made: time.Now()}
-	if err := s.db.ExportPerson(ctx, by, email, p.Add); err != nil {
-		return err
-	}
-	return report.Write(ctx, out, p.Document(), format, report.Options{})
 }
 
 // erasureShown is an erasure in JSON.
