@@ -30,7 +30,7 @@ func newPersonExport(a *app) *cobra.Command {
 		Args: exactly("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(compliance.PersonFormats, report.Format(format)) {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("--format must be one of %v, not %q", compliance.PersonFormats, format)}
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--format must be json, html or md, not %q", format)}
 			}
 			return a.inOrg(cmd.Context(), func(ctx context.Context, s *session, by access.Principal) error {
 				out := bufio.NewWriterSize(a.stdout, 64<<10)
