@@ -47,7 +47,7 @@ func (p *pages) audit(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	form := queryOf(r)
-	filter := auditFilter(form, base.zone())
+	filter := auditFilter(form, base.OrgZone)
 	if page.Problems = form.faults; len(page.Problems) == 0 {
 		err = p.readAudit(r, page, filter)
 	}
@@ -101,7 +101,7 @@ func (p *pages) auditCSV(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := queryOf(r)
-	filter := auditFilter(form, base.zone())
+	filter := auditFilter(form, base.OrgZone)
 	if err := form.err(); err != nil {
 		return err
 	}

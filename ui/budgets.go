@@ -82,10 +82,7 @@ func budgetOf(row store.Policy, team string) (Budget, bool) {
 
 // spent is what the members' prompts of today or of this month cost.
 func (p *pages) spent(ctx context.Context, base *Base, team store.Team, period string) (store.Decimal, error) {
-	_, today, err := p.orgDays(ctx, base, 1)
-	if err != nil {
-		return "", err
-	}
+	_, today := base.lastDays(1)
 	from := today
 	if period == "month" {
 		from = time.Date(today.Year(), today.Month(), 1, 0, 0, 0, 0, time.UTC)

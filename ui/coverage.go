@@ -54,10 +54,7 @@ func (p *pages) coverage(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := &Coverage{Base: base, Days: daysOf(r)}
 	page.Periods = periodViews("/coverage", page.Days)
-	from, to, err := p.orgDays(r.Context(), &base, page.Days)
-	if err != nil {
-		return err
-	}
+	from, to := base.lastDays(page.Days)
 	read := p.cfg.DB.Coverage
 	if page.Days > maxEventDays {
 		read = p.cfg.DB.CoverageSums

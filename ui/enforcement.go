@@ -90,7 +90,7 @@ func (p *pages) decisionFilter(ctx context.Context, base *Base, f *form) (store.
 	out := store.DecisionFilter{Pusher: pusherKey(f.text("pusher", 320)),
 		Outcome: push.Outcome(f.choice("outcome", "accept", "warn", "pending", "refuse")),
 		State:   store.DecisionState(f.choice("state", "final", "pending", "held", "released"))}
-	out.From, out.To = f.period(base.zone())
+	out.From, out.To = f.period(base.OrgZone)
 	var err error
 	if out.Repo, err = p.repoNamed(ctx, base.Viewer.Org, f, "repo"); err != nil {
 		return out, err

@@ -99,10 +99,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 
 // sums reads the period and the one before it, both of the organisation's days.
 func (p *pages) sums(ctx context.Context, page *Overview) error {
-	var err error
-	if page.From, page.To, err = p.orgDays(ctx, &page.Base, page.Days); err != nil {
-		return err
-	}
+	page.From, page.To = page.lastDays(page.Days)
 	org, period := page.Viewer.Org, store.AnalyticsFilter{From: page.From, To: page.To}
 	page.Rows = "/receipts?from=" + page.From.Format(time.DateOnly) + "&to=" + page.To.Format(time.DateOnly)
 	now, before, top, err := p.compared(ctx, org, period, page.Days)
@@ -154,20 +151,12 @@ func periodViews(path string, days int) []View {
 	return out
 }
 
-// orgDays are the first and the last of some days up to today in the
-// organisation's time zone, by which sums are kept.
-func (p *pages) orgDays(ctx context.Context, base *Base, days int) (from, to time.Time, err error) {
-	org, err := p.cfg.DB.OrgByID(ctx, base.Viewer.Org)
-	if err != nil {
-		return from, to, err
-	}
-	zone, err := time.LoadLocation(org.TimeZone)
-	if err != nil {
-		return from, to, err
-	}
-	year, month, day := base.Now.In(zone).Date()
+// lastDays are the first and the last of some days up to today in the
+// organisation's time zone, by which sums are kept; both as midnight UTC.
+func (b *Base) lastDays(days int) (from, to time.Time) {
+	year, month, day := b.Now.In(b.OrgZone).Date()
 	to = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-	return to.AddDate(0, 0, 1-days), to, nil
+	return to.AddDate(0, 0, 1-days), to
 }
 
 // fill lays the sums out.

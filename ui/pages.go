@@ -22,6 +22,9 @@ type Base struct {
 	Release string
 	Public  string
 	OrgName string
+	// OrgZone is the organisation's time zone, by whose days sums are kept and filters
+	// select; nil where nobody is signed in.
+	OrgZone *time.Location
 	Viewer  Viewer
 	// Theme is light, dark, or empty for the system's.
 	Theme string
@@ -109,8 +112,8 @@ func (p *pages) newBase(r *http.Request, section, title string) (Base, error) {
 		return b, err
 	}
 	b.OrgName = cmp.Or(org.Title, org.Name)
-	if b.Zone == nil {
-		b.Zone, err = time.LoadLocation(org.TimeZone)
+	if b.OrgZone, err = time.LoadLocation(org.TimeZone); b.Zone == nil {
+		b.Zone = b.OrgZone
 	}
 	return b, err
 }

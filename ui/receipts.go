@@ -96,7 +96,7 @@ func (p *pages) receipts(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.choose()
 	form := queryOf(r)
-	filter, err := p.receiptFilter(r.Context(), base.Viewer.Org, form, base.zone())
+	filter, err := p.receiptFilter(r.Context(), base.Viewer.Org, form, base.OrgZone)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (p *Receipts) choose() {
 	p.Filtered = len(p.Chips) > 0
 	whole := changed(p.Query, "col", "")
 	p.CSV, p.JSON = address("/receipts.csv", whole), address("/receipts.json", whole)
-	day := func(back int) string { return p.Now.In(p.zone()).AddDate(0, 0, -back).Format(time.DateOnly) }
+	day := func(back int) string { return p.Now.In(p.OrgZone).AddDate(0, 0, -back).Format(time.DateOnly) }
 	for _, v := range []View{
 		{Name: "All", Path: "/receipts"},
 		{Name: "Today", Path: "/receipts?from=" + day(0)},
@@ -225,7 +225,7 @@ func (p *pages) exported(r *http.Request) (export.Receipts, error) {
 		return export.Receipts{}, err
 	}
 	form := queryOf(r)
-	filter, err := p.receiptFilter(ctx, base.Viewer.Org, form, base.zone())
+	filter, err := p.receiptFilter(ctx, base.Viewer.Org, form, base.OrgZone)
 	if err != nil {
 		return export.Receipts{}, err
 	}

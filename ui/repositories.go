@@ -77,10 +77,7 @@ func (p *pages) readRepositories(ctx context.Context, page *Repositories) error 
 	if err != nil {
 		return err
 	}
-	from, to, err := p.orgDays(ctx, &page.Base, page.Days)
-	if err != nil {
-		return err
-	}
+	from, to := page.lastDays(page.Days)
 	all, err := p.cfg.DB.Figures(ctx, page.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: from, To: to},
 		By: store.FiguresByRepo, Top: page.All})
 	sums := partsByKey(all.Parts)

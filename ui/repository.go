@@ -112,10 +112,7 @@ func (p *pages) readRepository(ctx context.Context, page *Repository) error {
 }
 
 func (p *pages) repoSums(ctx context.Context, page *Repository) error {
-	from, to, err := p.orgDays(ctx, &page.Base, repoPeriod)
-	if err != nil {
-		return err
-	}
+	from, to := page.lastDays(repoPeriod)
 	sums, err := p.cfg.DB.Figures(ctx, page.Viewer.Org, store.FiguresQuestion{Series: store.Daily,
 		AnalyticsFilter: store.AnalyticsFilter{Repos: []uuid.UUID{page.Repo.ID}, From: from, To: to}})
 	if err != nil {

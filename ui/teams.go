@@ -57,10 +57,7 @@ func (p *pages) showTeams(w http.ResponseWriter, r *http.Request, refused []Faul
 	if err != nil {
 		return err
 	}
-	from, to, err := p.orgDays(r.Context(), &base, teamDays)
-	if err != nil {
-		return err
-	}
+	from, to := base.lastDays(teamDays)
 	all, err := p.cfg.DB.Figures(r.Context(), base.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: from, To: to},
 		By: store.FiguresByTeam, Top: len(teams)})
 	if err != nil {
@@ -128,10 +125,7 @@ func (p *pages) readTeam(ctx context.Context, page *Team) error {
 	if err != nil {
 		return err
 	}
-	from, to, err := p.orgDays(ctx, &page.Base, teamDays)
-	if err != nil {
-		return err
-	}
+	from, to := page.lastDays(teamDays)
 	filter := store.AnalyticsFilter{Emails: append([]string{}, emails...), From: from, To: to}
 	sums, err := p.cfg.DB.Figures(ctx, org, store.FiguresQuestion{AnalyticsFilter: filter, Series: store.Daily})
 	if err != nil {

@@ -68,7 +68,7 @@ func (p *pages) violationFilter(ctx context.Context, base *Base, f *form) (store
 	out := store.ViolationFilter{Pusher: pusherKey(f.text("pusher", 320)), Rule: f.text("rule", 100),
 		Outcome: push.Outcome(f.choice("outcome", "warn", "refuse")), Commit: strings.ToLower(f.match("commit", commitForm, "a commit id")),
 		Late: f.yesNo("late"), Waived: f.yesNo("waived")}
-	out.From, out.To = f.period(base.zone())
+	out.From, out.To = f.period(base.OrgZone)
 	var err error
 	if out.Repos, err = p.reposNamed(ctx, base.Viewer.Org, f, "repo"); err != nil {
 		return out, err
