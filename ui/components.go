@@ -64,8 +64,12 @@ func newFigure(name, value, unit, beside, definition string) Figure {
 }
 
 // Figure is a number of a page. Rows is where the rows are that it counts, and
-// Definition where on the help page it is defined.
-type Figure struct{ Name, Value, Unit, Beside, Change, Rows, Definition string }
+// Definition where on the help page it is defined; Also leads to what it leaves
+// out, if anybody would look for that.
+type Figure struct {
+	Name, Value, Unit, Beside, Change, Rows, Definition string
+	Also                                                View
+}
 
 // Pager is the way from one page of rows to the next.
 type Pager struct{ Shown, First, Next string }

@@ -94,5 +94,10 @@ func coverageTable(id, title, what, filter string, groups []store.CoverageGroup,
 
 // commitRows is where the commits of a period are.
 func commitRows(from, to time.Time) string {
-	return "/commits?from=" + from.Format(time.DateOnly) + "&to=" + to.Format(time.DateOnly)
+	return "/commits?" + dayRows(from, to)
+}
+
+// dayRows are the days of a period as filters take them.
+func dayRows(from, to time.Time) string {
+	return "from=" + from.Format(time.DateOnly) + "&to=" + to.Format(time.DateOnly)
 }

@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"html"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -40,4 +42,56 @@ func TestDaysAreThoseOfTheOrganisation(t *testing.T) {
 		}
 	}
 	b.get("/receipts").says("America/Los_Angeles").says("2 Jan 2026, 17:01:00")
+}
+
+// figure finds, in the markup of one figure, where its rows are, its value, and what stands
+// beside it.
+var figure = regexp.MustCompile(`(?s)<dt>(?:<a [^>]*>)?([^<]*).*?<dd class="value"><a href="([^"]*)">([^<]*)</a>.*?(?:<dd class="beside">([^<]*)</dd>|</div>)`)
+
+// A figure is that many rows where it leads to, and the same wherever a page shows
+// it of the same days.
+func TestFiguresLeadToTheRowsThatTheyCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	repo := w.fetchRepo()
+	team, err := w.db.CreateTeam(t.Context(), access.CLI(w.org.ID), "<core> & more")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := w.person(w.org, "ada@example.com", access.RoleViewer)
+	if _, err := w.db.SetTeamMember(t.Context(), access.CLI(w.org.ID), team.ID, "ada@example.com", access.RoleMember); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]map[string]string{}
+	for _, path := range []string{"/", "/coverage", "/repositories/" + repo.ID.String(), "/teams/" + team.ID.String()} {
+		seen[path] = map[string]string{}
+		for _, part := range strings.Split(b.get(path+"?days=365").want(http.StatusOK).body, `<div class="figure">`)[1:] {
+			f := figure.FindStringSubmatch(part)
+			if f == nil {
+				continue
+			}
+			name, rows, value, beside := f[1], html.UnescapeString(f[2]), f[3], f[4]
+			seen[path][name] = value
+			switch name {
+			case "Receipts":
+				csv := b.get(strings.Replace(rows, "/receipts", "/receipts.csv", 1)).want(http.StatusOK)
+				if got := count(strings.Count(csv.body, "\n") - 1); got != value {
+					t.Errorf("%s: %s receipts lead to %s", path, value, got)
+				}
+			case "Coverage":
+				noted, _, _ := strings.Cut(beside, " of ")
+				if got := count(strings.Count(b.get(rows).want(http.StatusOK).body, `<td class="bar-cell">`)); got != noted {
+					t.Errorf("%s: %s lead to %s commits", path, beside, got)
+				}
+			}
+		}
+	}
+	for _, path := range []string{"/", "/repositories/" + repo.ID.String()} {
+		for name, want := range map[string]string{"Receipts": "1", "AI share of added lines": "28.6 %", "Coverage": "50.0 %", "Live AI share": "28.6 %"} {
+			if got := seen[path][name]; got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+	}
+	b.get("/repositories").want(http.StatusOK).says("of the last 30 days")
 }

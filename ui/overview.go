@@ -101,7 +101,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 func (p *pages) sums(ctx context.Context, page *Overview) error {
 	page.From, page.To = page.lastDays(page.Days)
 	org, period := page.Viewer.Org, store.AnalyticsFilter{From: page.From, To: page.To}
-	page.Rows = "/receipts?from=" + page.From.Format(time.DateOnly) + "&to=" + page.To.Format(time.DateOnly)
+	page.Rows = "/receipts?" + dayRows(page.From, page.To)
 	now, before, top, err := p.compared(ctx, org, period, page.Days)
 	if err != nil {
 		return err
@@ -163,17 +163,14 @@ func (b *Base) lastDays(days int) (from, to time.Time) {
 func (p *Overview) fill(now *store.FiguresAnswer, before *store.Figures) {
 	p.Empty = now.Total.Receipts == 0 && before.Receipts == 0
 	whole := func(n int64) store.Decimal { return store.Decimal(strconv.FormatInt(n, 10)) }
-	p.Figures = []Figure{
-		{Name: "Cost", Value: usd(now.Total.CostUSD), Rows: p.Rows + "&sort=-cost", Definition: "cost",
-			Change: change(now.Total.CostUSD, before.CostUSD, p.Days)},
-		{Name: "Prompts", Value: count(now.Total.Prompts), Rows: p.Rows, Definition: "prompts",
-			Change: change(whole(now.Total.Prompts), whole(before.Prompts), p.Days)},
-		{Name: "Receipts", Value: count(now.Total.Receipts), Rows: p.Rows, Definition: "receipts",
-			Beside: count(now.Total.ReceiptsCurrent) + " current"},
+	p.Figures = promptFigures(&now.Total, p.Rows)
+	p.Figures[0].Change = change(now.Total.CostUSD, before.CostUSD, p.Days)
+	p.Figures[1].Change = change(whole(now.Total.Prompts), whole(before.Prompts), p.Days)
+	p.Figures = append(p.Figures, []Figure{
 		{Name: "Tokens in", Value: amount(now.Total.InputTokens), Definition: "tokens",
 			Beside: "cache read " + amount(now.Total.CacheReadTokens)},
 		{Name: "Tokens out", Value: amount(now.Total.OutputTokens), Definition: "tokens"},
-	}
+	}...)
 	lines, was := now.Total.Lines, before.Lines
 	p.Lines, p.Classes = lines, lineShare(lines.AI, lines.Human, lines.Unknown)
 	p.LineFigures = lineFigures(lines, commitRows(p.From, p.To))

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ type Repositories struct {
 	Rows        []RepoRow
 	All         int
 	Connections []ConnectionRow
-	// Days is the period of the sums.
-	Days int
+	// Days is the period of the sums, From and To its ends.
+	Days     int
+	From, To time.Time
 }
 
 // RepoRow is a repository with what it holds.
@@ -29,6 +31,8 @@ type RepoRow struct {
 	// Sums are of the last days, Live the AI share of what is alive.
 	Sums store.PartFigures
 	Live string
+	// ReceiptRows and CommitRows are where the rows of the sums are.
+	ReceiptRows, CommitRows string
 }
 
 // ConnectionRow is a connection and how many repositories it brought.
@@ -45,7 +49,7 @@ func (p *pages) repositories(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := &Repositories{Base: base, Days: teamDays}
+	page := &Repositories{Base: base, Days: usualPeriod}
 	form := queryOf(r)
 	page.Query = form.text("q", 200)
 	page.Problems = form.faults
@@ -77,14 +81,16 @@ func (p *pages) readRepositories(ctx context.Context, page *Repositories) error 
 	if err != nil {
 		return err
 	}
-	from, to := page.lastDays(page.Days)
-	all, err := p.cfg.DB.Figures(ctx, page.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: from, To: to},
+	page.From, page.To = page.lastDays(page.Days)
+	all, err := p.cfg.DB.Figures(ctx, page.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: page.From, To: page.To},
 		By: store.FiguresByRepo, Top: page.All})
 	sums := partsByKey(all.Parts)
 	for i := range page.Rows {
 		row := &page.Rows[i]
 		row.RepoStatus, row.Sums = statuses[row.Repo.ID], sums[row.Name]
 		row.Live = livePercent(row.Sums.Live)
+		of := "&repo=" + url.QueryEscape(row.Name)
+		row.ReceiptRows, row.CommitRows = "/receipts?"+dayRows(page.From, page.To)+of, commitRows(page.From, page.To)+of
 	}
 	return err
 }

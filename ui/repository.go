@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ import (
 type Repository struct {
 	Base
 	RepoRow
+	// Days and Periods are as those of the overview.
+	Days    int
+	Periods []View
 	Rows    string
 	Figures []Figure
 	Charts  []Chart
@@ -31,8 +35,9 @@ type Repository struct {
 	Progress   Progress
 	Findings   []store.StoredFinding
 	Decisions  []store.Decision
-	// Lines are the added lines of the default branch, and Classes their bar.
-	Lines   store.RepoLineSums
+	// Lines are the lines that the period added to the default branch, and Classes
+	// their bar.
+	Lines   store.LineSums
 	Classes Share
 	// Grace and Excluded are as the form shows them.
 	Grace, Excluded string
@@ -53,9 +58,6 @@ func (p Progress) Busy() bool { return p.Waiting > 0 || p.Mapped < p.Files }
 func (p *Repository) Follow() bool {
 	return p.RemovedAt == nil && (p.Progress.Busy() || syncMark(p.Repo).Kind == "wait")
 }
-
-// repoPeriod is the days that a repository's page looks back.
-const repoPeriod = 90
 
 func (p *pages) repoAt(r *http.Request) (store.Repo, error) {
 	name, err := pathVar(r, "id")
@@ -79,8 +81,9 @@ func (p *pages) showRepository(w http.ResponseWriter, r *http.Request, row store
 		return err
 	}
 	base.Problems = refused
-	page := &Repository{Base: base, RepoRow: RepoRow{Repo: row}, Grace: graceText(row.GraceSeconds),
+	page := &Repository{Base: base, RepoRow: RepoRow{Repo: row}, Days: daysOf(r), Grace: graceText(row.GraceSeconds),
 		Excluded: strings.Join(row.ExcludedPaths, "\n")}
+	page.Periods = periodViews("/repositories/"+row.ID.String(), page.Days)
 	if err := p.readRepository(r.Context(), page); err != nil {
 		return err
 	}
@@ -94,10 +97,6 @@ func (p *pages) readRepository(ctx context.Context, page *Repository) error {
 		return err
 	}
 	page.RepoStatus = statuses[id]
-	if page.Lines, err = p.cfg.DB.RepoLines(ctx, org, id); err != nil {
-		return err
-	}
-	page.Classes = lineShare(page.Lines.AI, page.Lines.Human, page.Lines.Unknown)
 	if err := p.repoSums(ctx, page); err != nil {
 		return err
 	}
@@ -112,20 +111,18 @@ func (p *pages) readRepository(ctx context.Context, page *Repository) error {
 }
 
 func (p *pages) repoSums(ctx context.Context, page *Repository) error {
-	from, to := page.lastDays(repoPeriod)
+	from, to := page.lastDays(page.Days)
 	sums, err := p.cfg.DB.Figures(ctx, page.Viewer.Org, store.FiguresQuestion{Series: store.Daily,
 		AnalyticsFilter: store.AnalyticsFilter{Repos: []uuid.UUID{page.Repo.ID}, From: from, To: to}})
 	if err != nil {
 		return err
 	}
-	page.Rows = address("/receipts", map[string][]string{"repo": {page.Name}, "from": {from.Format(time.DateOnly)}})
-	page.Figures = []Figure{
-		{Name: "Cost, 90 days", Value: usd(sums.Total.CostUSD), Rows: page.Rows + "&sort=-cost", Definition: "cost"},
-		{Name: "Prompts, 90 days", Value: count(sums.Total.Prompts), Rows: page.Rows, Definition: "prompts"},
-		{Name: "Receipts", Value: count(page.Receipts), Rows: "/receipts?repo=" + page.Repo.ID.String(), Definition: "receipts",
-			Beside: count(page.ReceiptsCurrent) + " current"},
-	}
-	page.Figures = append(page.Figures, lineFigures(page.Lines.LineSums, "/commits?repo="+page.Repo.ID.String())...)
+	page.Rows = "/receipts?" + dayRows(from, to) + "&repo=" + url.QueryEscape(page.Name)
+	page.Figures = append(promptFigures(&sums.Total, page.Rows), Figure{Name: "Receipts in all", Value: count(page.Receipts),
+		Rows: "/receipts?repo=" + url.QueryEscape(page.Name), Definition: "receipts", Beside: count(page.ReceiptsCurrent) + " current"})
+	page.Lines = sums.Total.Lines
+	page.Classes = lineShare(page.Lines.AI, page.Lines.Human, page.Lines.Unknown)
+	page.Figures = append(page.Figures, lineFigures(page.Lines, commitRows(from, to)+"&repo="+url.QueryEscape(page.Name))...)
 	page.Figures = append(page.Figures, liveFigure(sums.Live, "/repositories/"+page.Repo.ID.String()+"/files"))
 	page.Charts = trends(from, to, sums.Series)[:2]
 	return nil
@@ -164,15 +161,27 @@ func (p *pages) readUpkeep(ctx context.Context, page *Repository) error {
 	return nil
 }
 
+// promptFigures are what a period's prompts cost and how many they are; rows is
+// where their receipts are.
+func promptFigures(sums *store.Figures, rows string) []Figure {
+	return []Figure{
+		{Name: "Cost", Value: usd(sums.CostUSD), Rows: rows + "&sort=-cost", Definition: "cost"},
+		{Name: "Prompts", Value: count(sums.Prompts), Rows: rows, Definition: "prompts"},
+		{Name: "Receipts", Value: count(sums.Receipts), Rows: rows, Definition: "receipts", Beside: count(sums.ReceiptsCurrent) + " current"},
+	}
+}
+
 // lineFigures are whose the added lines are, and how far that is known; rows is
 // where their commits are.
 func lineFigures(sums store.LineSums, rows string) []Figure {
 	return []Figure{
 		{Name: "AI share of added lines", Value: percent(sums.AI, sums.Added), Definition: "ai-share", Rows: rows + "&class=ai",
 			Beside: count(sums.AI) + " of " + count(sums.Added) + " lines"},
-		{Name: "Unknown", Value: percent(sums.Unknown, sums.Added), Definition: "unknown", Rows: rows + "&class=unknown", Beside: "of added lines"},
-		{Name: "Coverage", Value: percent(sums.CommitsNoted, sums.Commits), Definition: "coverage", Rows: rows + "&kind=counted&noted=false",
-			Beside: count(sums.CommitsNoted) + " of " + count(sums.Commits) + " commits"},
+		{Name: "Unknown", Value: percent(sums.Unknown, sums.Added), Definition: "unknown", Rows: rows + "&class=unknown",
+			Beside: count(sums.Unknown) + " of " + count(sums.Added) + " lines"},
+		{Name: "Coverage", Value: percent(sums.CommitsNoted, sums.Commits), Definition: "coverage", Rows: rows + "&kind=counted&noted=true",
+			Beside: count(sums.CommitsNoted) + " of " + count(sums.Commits) + " commits",
+			Also:   View{Name: count(sums.Commits-sums.CommitsNoted) + " without a note", Path: rows + "&kind=counted&noted=false"}},
 		{Name: "AI-marked without a note", Value: count(sums.CommitsMarked), Unit: "commits", Definition: "marked", Rows: rows + "&marked=1"},
 	}
 }

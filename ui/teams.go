@@ -14,7 +14,9 @@ import (
 type Teams struct {
 	Base
 	Rows []TeamRow
-	Days int
+	// Days is the period of the sums, From and To its ends.
+	Days     int
+	From, To time.Time
 }
 
 // TeamRow is a team and its figures.
@@ -23,6 +25,8 @@ type TeamRow struct {
 	Sums store.PartFigures
 	// Live are the lines that are alive of its members' commits.
 	Live string
+	// ReceiptRows and CommitRows are where the rows of the sums are.
+	ReceiptRows, CommitRows string
 }
 
 // Team is one team: who is in it, and what they cost.
@@ -31,6 +35,8 @@ type Team struct {
 	TeamRow
 	MayManage bool
 	Roles     []access.Role
+	Days      int
+	Periods   []View
 	Rows      string
 	Figures   []Figure
 	Charts    []Chart
@@ -38,9 +44,6 @@ type Team struct {
 	Repos     []Ranked
 	Models    []Ranked
 }
-
-// teamDays is the period of teams' sums.
-const teamDays = 30
 
 func (p *pages) teams(w http.ResponseWriter, r *http.Request) error {
 	return p.showTeams(w, r, nil)
@@ -52,13 +55,13 @@ func (p *pages) showTeams(w http.ResponseWriter, r *http.Request, refused []Faul
 		return err
 	}
 	base.Problems = refused
-	page := &Teams{Base: base, Days: teamDays}
+	page := &Teams{Base: base, Days: usualPeriod}
 	teams, err := p.cfg.DB.Teams(r.Context(), base.Viewer.Org)
 	if err != nil {
 		return err
 	}
-	from, to := base.lastDays(teamDays)
-	all, err := p.cfg.DB.Figures(r.Context(), base.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: from, To: to},
+	page.From, page.To = base.lastDays(page.Days)
+	all, err := p.cfg.DB.Figures(r.Context(), base.Viewer.Org, store.FiguresQuestion{AnalyticsFilter: store.AnalyticsFilter{From: page.From, To: page.To},
 		By: store.FiguresByTeam, Top: len(teams)})
 	if err != nil {
 		return err
@@ -66,7 +69,9 @@ func (p *pages) showTeams(w http.ResponseWriter, r *http.Request, refused []Faul
 	sums := partsByKey(all.Parts)
 	for _, team := range teams {
 		part := sums[team.Name]
-		page.Rows = append(page.Rows, TeamRow{Team: team, Sums: part, Live: livePercent(part.Live)})
+		of := "&team=" + url.QueryEscape(team.Name)
+		page.Rows = append(page.Rows, TeamRow{Team: team, Sums: part, Live: livePercent(part.Live),
+			ReceiptRows: "/receipts?" + dayRows(page.From, page.To) + of, CommitRows: commitRows(page.From, page.To) + of})
 	}
 	return p.show(w, r, statusFor(refused), "teams", page)
 }
@@ -110,7 +115,8 @@ func (p *pages) showTeam(w http.ResponseWriter, r *http.Request, row store.Team,
 		return err
 	}
 	base.Problems = refused
-	page := &Team{Base: base, TeamRow: TeamRow{Team: row}, Roles: access.Roles, MayManage: mayManage(r, row)}
+	page := &Team{Base: base, TeamRow: TeamRow{Team: row}, Roles: access.Roles, MayManage: mayManage(r, row), Days: daysOf(r)}
+	page.Periods = periodViews("/teams/"+row.ID.String(), page.Days)
 	if err := p.readTeam(r.Context(), page); err != nil {
 		return err
 	}
@@ -125,7 +131,7 @@ func (p *pages) readTeam(ctx context.Context, page *Team) error {
 	if err != nil {
 		return err
 	}
-	from, to := page.lastDays(teamDays)
+	from, to := page.lastDays(page.Days)
 	filter := store.AnalyticsFilter{Emails: append([]string{}, emails...), From: from, To: to}
 	sums, err := p.cfg.DB.Figures(ctx, org, store.FiguresQuestion{AnalyticsFilter: filter, Series: store.Daily})
 	if err != nil {
@@ -143,12 +149,8 @@ func (p *pages) readTeam(ctx context.Context, page *Team) error {
 }
 
 func (p *Team) fill(sums *store.FiguresAnswer, from, to time.Time) {
-	p.Rows = address("/receipts", map[string][]string{"team": {p.Name}, "from": {from.Format(time.DateOnly)}})
-	p.Figures = []Figure{
-		{Name: "Cost, 30 days", Value: usd(sums.Total.CostUSD), Rows: p.Rows + "&sort=-cost", Definition: "cost"},
-		{Name: "Prompts, 30 days", Value: count(sums.Total.Prompts), Rows: p.Rows, Definition: "prompts"},
-		{Name: "Members", Value: count(len(p.Members)), Rows: "#members"},
-	}
+	p.Rows = "/receipts?" + dayRows(from, to) + "&team=" + url.QueryEscape(p.Name)
+	p.Figures = append(promptFigures(&sums.Total, p.Rows), Figure{Name: "Members", Value: count(len(p.Members)), Rows: "#members"})
 	lines := lineFigures(sums.Total.Lines, commitRows(from, to)+"&team="+url.QueryEscape(p.Name))
 	p.Figures = append(append(p.Figures, lines[:3]...), liveFigure(sums.Live, "/coverage#teams"))
 	p.Charts = trends(from, to, sums.Series)[:2]
