@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/blameprompt/enterprise/hooks"
 	"github.com/blameprompt/enterprise/httpapi/respond"
+	"github.com/blameprompt/enterprise/policy"
 	"github.com/blameprompt/enterprise/policy/access"
 	"github.com/blameprompt/enterprise/policy/push"
 	"github.com/blameprompt/enterprise/store"
@@ -76,6 +78,7 @@ func (p *pages) showDecision(w http.ResponseWriter, r *http.Request, id uuid.UUI
 		page.Refusing = page.Refusing || f.Outcome == push.Refuse && f.Waiver == ""
 	}
 	page.Text = p.pusherText(&page.DecisionDetail)
+	page.Title = "Push to " + page.Repo
 	return p.show(w, r, statusFor(refused), "decision", page)
 }
 
@@ -94,6 +97,63 @@ const maxFindings = 60
 // Shown are the gravest findings.
 func (p *Decision) Shown() []push.Finding {
 	return p.Judged.Findings[:min(len(p.Judged.Findings), maxFindings)]
+}
+
+// Stopped reports whether something is to be done before the push, or the next one
+// of its branch, goes through.
+func (p *Decision) Stopped() bool {
+	return p.State == store.StateHeld || p.State == store.StateFinal && p.Outcome == push.Refuse && p.Refusing
+}
+
+// Standing says where the push stands, to whoever was sent here by git; empty
+// where nothing is left to do.
+func (p *Decision) Standing() string {
+	switch {
+	case p.State == store.StateHeld:
+		return "The push came through, and its branch takes no more pushes of this pusher until one of these is done:"
+	case p.Stopped():
+		return "The push was refused, so nothing of it arrived. One of these lets it pass:"
+	case p.State == store.StateFinal && p.Outcome == push.Refuse:
+		return "The push was refused, and what refused it is waived now: push again."
+	case p.State == store.StatePending:
+		return "The push came through, and its receipts are awaited. If the tool does not push them by itself: git push origin refs/notes/blameprompt"
+	}
+	return ""
+}
+
+// Steps are what the findings that stop the push ask for, each once.
+func (p *Decision) Steps() []string {
+	var out []string
+	for _, f := range p.Judged.Findings {
+		if p.Stopped() && f.Outcome == push.Refuse && f.Waiver == "" && f.Next != "" && !slices.Contains(out, f.Next) && len(out) < maxSteps {
+			out = append(out, f.Next)
+		}
+	}
+	return out
+}
+
+// maxSteps bounds what a page proposes at once.
+const maxSteps = 5
+
+// ReviewHelps reports whether a review would let the push pass.
+func (p *Decision) ReviewHelps() bool {
+	return slices.ContainsFunc(p.Judged.Findings, func(f push.Finding) bool {
+		return f.Outcome == push.Refuse && f.Waiver == "" && (f.Rule == string(policy.RequireReviewAbove) || f.Rule == string(policy.ProtectedPaths))
+	})
+}
+
+// happened says what an event of a decision was.
+func happened(event string) string {
+	if text, ok := eventTexts[event]; ok {
+		return text
+	}
+	return words(event)
+}
+
+var eventTexts = map[string]string{
+	store.EventNotes: "notes of its commits arrived", store.EventDue: "the time for receipts was over", store.EventWaiver: "a waiver was made or ended",
+	store.EventReview: "a review was made", store.EventPolicy: "a policy was changed", store.EventGone: "its commits or its branch are gone",
+	store.EventWithdrawn: "the repository did not take the push",
 }
 
 // ActiveHolds are those that still hold.

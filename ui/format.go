@@ -28,7 +28,7 @@ func functions(files assets) template.FuncMap {
 		"seg": url.PathEscape, "short": short, "plain": plain, "join": strings.Join, "branch": branch, "list": list,
 		"count": count, "amount": amount, "usd": usd, "percent": percent, "words": words, "lower": strings.ToLower,
 		"more": func(all, shown int) int { return max(all-shown, 0) }, "millis": millis,
-		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark,
+		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
 		"nilID": func(id uuid.UUID) bool { return id == uuid.Nil },
 	}
 }
@@ -72,6 +72,30 @@ const zeroWidthJoiner = '\u200d'
 // words makes a name of the program readable: require_receipts.
 func words(name any) string {
 	return plain(strings.ReplaceAll(strings.ReplaceAll(fmt.Sprint(name), "_", " "), ".", " "))
+}
+
+// fieldNames are the labels of fields that are not their names with a capital.
+var fieldNames = map[string]string{
+	"q": "Search", "repo": "Repository", "repos": "Repositories", "min_cost": "Cost from", "max_cost": "Cost to", "policy_result": "Policies", "current": "State",
+	"sort": "Order", "col": "Columns", "noted": "Note", "class": "With lines that are", "public_key": "Public key", "old_password": "Present password",
+	"api_url": "Address of the API", "remote_url": "Address", "excluded_paths": "Paths that do not count", "grace_seconds": "Grace period", "grace": "Grace period",
+	"rule": "Rule", "document": "The policy", "scope.repos": "Repositories", "scope.branches": "Branches", "scope.teams": "Teams", "do": "Button",
+	"again": "The same again", "cursor": "Page", "from": "From", "to": "To",
+}
+
+// fieldName is what the form calls a field that was refused: "scope.repos[2]" is in
+// "Repositories".
+func fieldName(field string) string {
+	base, rest, _ := strings.Cut(field, "[")
+	name, ok := fieldNames[base]
+	if !ok {
+		name = words(strings.TrimPrefix(base, "rule."))
+		name = strings.ToUpper(name[:min(len(name), 1)]) + name[min(len(name), 1):]
+	}
+	if rest != "" {
+		name += ", entry " + plain(strings.TrimSuffix(rest, "]"))
+	}
+	return name
 }
 
 // count writes a whole number with thin gaps: 1 234 567. It takes every kind

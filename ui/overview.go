@@ -61,11 +61,18 @@ type Attention struct {
 	Reviews       []store.WantedReview
 	Violations    []store.Violation
 	Failing       []store.Repo
+	// Connections are those to forges that fail.
+	Connections []store.Connection
 }
 
 // Any reports whether there is anything to look at.
 func (a Attention) Any() bool {
-	return len(a.Held)+len(a.Pending)+len(a.Reviews)+len(a.Failing) > 0
+	return len(a.Held)+len(a.Pending)+len(a.Reviews)+len(a.Failing)+len(a.Connections) > 0
+}
+
+// Cut reports whether there may be more than is listed.
+func (a Attention) Cut() bool {
+	return max(len(a.Held), len(a.Pending), len(a.Reviews), len(a.Failing)) == maxAttention
 }
 
 // periods are the lengths that can be chosen, in days.
@@ -284,6 +291,15 @@ func (p *pages) attention(ctx context.Context, org uuid.UUID) (a Attention, err 
 	for _, repo := range repos {
 		if repo.FetchFailures > 0 && len(a.Failing) < maxAttention {
 			a.Failing = append(a.Failing, repo)
+		}
+	}
+	if err != nil {
+		return a, err
+	}
+	connections, err := p.cfg.DB.Connections(ctx, org)
+	for _, c := range connections {
+		if c.Problem != "" {
+			a.Connections = append(a.Connections, c)
 		}
 	}
 	return a, err

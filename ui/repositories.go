@@ -126,4 +126,13 @@ func syncMark(r store.Repo) Mark {
 }
 
 // graceText is how long receipts may come after their push.
-func graceText(seconds int) string { return (time.Duration(seconds) * time.Second).String() }
+func graceText(seconds int) string {
+	text := (time.Duration(seconds) * time.Second).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

@@ -172,7 +172,7 @@ func (p *pages) review(w http.ResponseWriter, r *http.Request) error {
 	}
 	made, err := p.cfg.DB.CreateReviews(r.Context(), whoOf(r), wanted)
 	if errors.Is(err, store.ErrNotAPerson) {
-		return p.showReviews(w, r, []Fault{{Problem: "Only people review: log in as a person."}})
+		return p.showReviews(w, r, []Fault{{Problem: "Only people review: sign in as a person."}})
 	}
 	if faults, ok := faultsOf(err); err != nil && ok {
 		return p.showReviews(w, r, faults)

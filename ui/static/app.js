@@ -61,6 +61,26 @@
     if (e.target instanceof Element && e.target.matches("[data-submit]")) e.target.form.requestSubmit();
   });
 
+  // On a telephone a table with texts is read row by row: each cell says its column.
+  // Roles say again what the elements are, since their display is not a table's.
+  const stack = (root) => {
+    for (const table of root.querySelectorAll("table.texts")) {
+      const names = [...table.querySelectorAll("thead th")].map((th) => th.querySelector(".unseen") ? "" : th.textContent);
+      table.classList.add("stacked");
+      table.setAttribute("role", "table");
+      for (const part of table.querySelectorAll("thead, tbody")) part.setAttribute("role", "rowgroup");
+      for (const row of table.rows) {
+        row.setAttribute("role", "row");
+        [...row.cells].forEach((cell, i) => {
+          cell.setAttribute("role", cell.tagName === "TD" ? "cell" : "columnheader");
+          if (cell.tagName === "TD") cell.dataset.label = names[i] ?? "";
+        });
+      }
+    }
+  };
+  stack(document);
+  document.addEventListener("htmx:afterSettle", (e) => stack(e.target instanceof Element ? e.target : document));
+
   document.addEventListener("click", (e) => {
     const button = e.target instanceof Element ? e.target.closest("[data-copy]") : null;
     if (!button) return;
