@@ -1,9 +1,15 @@
 package ui
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/blameprompt/enterprise/httpapi/cursor"
 	"github.com/blameprompt/enterprise/httpapi/export"
@@ -25,6 +31,9 @@ type Audit struct {
 type ActRow struct {
 	store.AuditRow
 	Text string
+	// Owner is whose the key is that acted, or what a machine's is called; empty for
+	// who is no key.
+	Owner string
 }
 
 // Get is a filter as it was given.
@@ -80,9 +89,13 @@ func (p *pages) readAudit(r *http.Request, page *Audit, filter store.AuditFilter
 		return err
 	}
 	rows, more := cut(rows)
+	owners, err := p.keyOwners(r.Context(), page.Viewer.Org, rows)
+	if err != nil {
+		return err
+	}
 	for _, row := range rows {
 		text, _ := indented(row.Detail, maxDetail)
-		page.Rows = append(page.Rows, ActRow{row, text})
+		page.Rows = append(page.Rows, ActRow{row, text, owners[row.Principal]})
 	}
 	page.Pager.Shown = count(len(rows)) + " shown"
 	if *before != 0 {
@@ -92,6 +105,34 @@ func (p *pages) readAudit(r *http.Request, page *Audit, filter store.AuditFilter
 		page.Pager.Next = address("/audit", changed(still, "cursor", cursor.Make(seal, rows[len(rows)-1].Seq)))
 	}
 	return nil
+}
+
+// keyOwners are the addresses of the persons whose keys acted, by the names of the
+// keys; revoked ones are among them.
+func (p *pages) keyOwners(ctx context.Context, org uuid.UUID, rows []store.AuditRow) (map[string]string, error) {
+	owners := map[string]string{}
+	acted := func(kind string) bool {
+		return slices.ContainsFunc(rows, func(row store.AuditRow) bool { return strings.HasPrefix(row.Principal, kind) })
+	}
+	if acted("ssh-key:") {
+		keys, err := p.cfg.DB.SSHKeys(ctx, org)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			owners["ssh-key:"+key.ID.String()] = key.Email
+		}
+	}
+	if acted("key:") {
+		keys, err := p.cfg.DB.Keys(ctx, org)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			owners["key:"+key.ID.String()] = cmp.Or(key.User, key.Name)
+		}
+	}
+	return owners, nil
 }
 
 // auditCSV answers every act that the filters select.

@@ -84,6 +84,12 @@ type Tab struct {
 // Chip is a filter in force and the address without it.
 type Chip struct{ Name, Value, Without string }
 
+// Sure is a button that ends something, behind one that shows it: what a finger
+// slips onto ends nothing. What is what ends, and Do the value of the button.
+type Sure struct{ Word, What, Do string }
+
+func newSure(word, what, do string) Sure { return Sure{word, what, do} }
+
 // Option is a choice of a field.
 type Option struct{ Value, Label string }
 

@@ -28,7 +28,7 @@ func functions(files assets) template.FuncMap {
 		"seg": url.PathEscape, "short": short, "plain": plain, "join": strings.Join, "branch": branch, "list": list,
 		"count": count, "amount": amount, "usd": usd, "percent": percent, "words": words, "lower": strings.ToLower,
 		"more": func(all, shown int) int { return max(all-shown, 0) }, "millis": millis,
-		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
+		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "sure": newSure, "keyKind": keyKind, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
 		"nilID": func(id uuid.UUID) bool { return id == uuid.Nil },
 	}
 }
@@ -96,6 +96,12 @@ func fieldName(field string) string {
 		name += ", entry " + plain(strings.TrimSuffix(rest, "]"))
 	}
 	return name
+}
+
+// keyKind is what kind of key a principal is, and the end of its id.
+func keyKind(principal string) string {
+	kind, id, _ := strings.Cut(principal, ":")
+	return kind + " …" + id[max(len(id)-6, 0):]
 }
 
 // count writes a whole number with thin gaps: 1 234 567. It takes every kind

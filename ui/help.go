@@ -52,5 +52,16 @@ var definitions = []Definition{
 		"commits of bots are counted apart."},
 	{"decisions", "Decisions", "A decision is what was said of one push. Its outcome is what the pusher was told; its state is where it stands now: final, pending " +
 		"(receipts may still come), held (its branch takes no more pushes of that pusher) or released. Its lines are those that the hook counted in what was pushed."},
-	{"violations", "Violations", "A finding of a policy with the outcome warned or refused, at the push or in a late verdict. Waived ones stay on record."},
+	{"violations", "Violations", "A finding of a policy with the outcome warned or refused, at the push or in a late verdict. Waived ones stay on record. " +
+		"Open are those that nobody waived."},
+	{"human", "Human lines", "Added lines that somebody attests to have written: a git-ai note says so. That no receipt speaks for a line makes it unknown, not human."},
+	{"confidence", "How sure a class is", "exact: a receipt recorded the very content of the lines; attested: a note names the lines; envelope: a receipt names the file, " +
+		"and its lines are counted up to what it claims; trailer: only a trailer or the author's identity names an agent. The surest word owns a line."},
+	{"findings", "Findings of notes", "What of a repository's notes could not be read, or is not what it seems: a receipt that was changed, a text that is not Unicode, a note " +
+		"about a commit that is not there. Nothing that was found is left out of what could be read."},
+	{"events", "What happened to pushes and notes", "Pushes are those that were judged; a push without notes brought commits of a branch and no notes of theirs. Notes are rewritten " +
+		"or deleted by a later commit of their notes ref; a ref is rewritten by a forced push, and deleted with all that it held."},
+	{"current", "Current and superseded", "A receipt is current while the tip of a notes ref carries it. A superseded one was replaced, removed or left behind; it stays, and " +
+		"its cost counts: the prompt was asked."},
+	{"days", "Days and times", "Days of sums, filters and limits begin at midnight in the organisation's time zone. Times are shown in the browser's; pointing at one says exactly when."},
 }

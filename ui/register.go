@@ -117,7 +117,7 @@ func connectionForm() *Register {
 			{ID: "forge", Name: "forge", Label: "Forge", Options: []Option{{"github", "GitHub"}, {"gitlab", "GitLab"}, {"gitea", "Gitea or Forgejo"}, {"bitbucket", "Bitbucket"}}},
 			{ID: "owner", Name: "owner", Label: "Owner", Required: true, Hint: "The organisation, group, workspace or user at the forge."},
 			{ID: "api_url", Name: "api_url", Label: "Address of the forge", Example: "https://git.example.com", Hint: "Empty means the public one."},
-			{ID: "token", Name: "token", Label: "Token", Type: "password", Hint: "It is stored encrypted."},
+			{ID: "token", Name: "token", Label: "Token", Type: "password", Hint: "Of an account that may list and fetch the repositories, post commit statuses and, if webhooks are set up, manage them. It is stored encrypted."},
 			{ID: "include", Name: "include", Label: "Only repositories", Rows: 2, Example: "platform/*", Hint: "One pattern a line; nothing means all."},
 			{ID: "exclude", Name: "exclude", Label: "But not", Rows: 2},
 		},

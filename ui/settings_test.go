@@ -111,3 +111,36 @@ func TestADeliveryIsDoneOnceMore(t *testing.T) {
 	w.person(w.rival, "eve@example.com", access.RoleAdmin).post(list+"/redeliver", "forge", "gitea", "delivery", "early").want(http.StatusNotFound)
 	b.get(list).want(http.StatusOK).says("Redeliver")
 }
+
+// What cannot be taken back is behind a second button, and the audit log says whose
+// the key was that acted.
+func TestWhatEndsSomethingAsksOnceMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person(w.org, "ada@example.com", access.RoleAdmin)
+	by := access.CLI(w.org.ID)
+	user := storetest.MustUser(t, w.db, w.org, "vera@example.com", "vera")
+	_, _, err := w.db.CreateKey(t.Context(), by, store.NewKey{Name: "laptop", Scopes: []access.Scope{access.Read}, User: user.Email})
+	if err == nil {
+		_, err = w.db.AddSSHKey(t.Context(), by, store.NewSSHKey{UserID: user.ID, Line: anotherPublicKey})
+	}
+	if err == nil {
+		_, err = w.db.SetGrant(t.Context(), by, store.NewGrant{Subject: store.SubjectUser, SubjectID: user.ID, Permission: access.WriteRepo})
+	}
+	if err == nil {
+		_, _, err = w.db.SaveConnection(t.Context(), by, store.NewConnection{Forge: "gitea", APIURL: "https://git.example.com", Owner: "acme", Token: "t"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, sure := range map[string]string{"/settings/keys": "Yes, revoke</button>", "/settings/ssh-keys": "Yes, take back</button>",
+		"/settings/people": "Yes, disable</button>", "/repositories": "Yes, disconnect</button>"} {
+		b.get(path).want(http.StatusOK).says(sure)
+	}
+	id := w.column(`SELECT id::text FROM ssh_keys`)
+	key := access.Principal{Org: w.org.ID, Name: "ssh-key:" + id, User: "vera@example.com", Scopes: []access.Scope{access.Hook}}
+	if err := w.db.InTx(t.Context(), func(tx *store.Tx) error { return tx.Audit(t.Context(), key, "push.accept", "web", nil) }); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/audit?action=push.accept").want(http.StatusOK).says("<bdi>vera@example.com</bdi>").says("ssh-key …" + id[len(id)-6:]).says(`title="ssh-key:` + id)
+}
