@@ -143,6 +143,14 @@ type point struct {
 // maxDays is how many days have a bar each; longer periods have one for a week.
 const maxDays = 92
 
+// barUnit is what a bar of a period is of.
+func barUnit(days int) string {
+	if days > maxDays {
+		return "week"
+	}
+	return "day"
+}
+
 // bucket is a bar's days and the exact sum of their values.
 type bucket struct {
 	first, last int
@@ -176,7 +184,7 @@ func buckets(from time.Time, days int, points []point) []bucket {
 // in the order of days.
 func barChart(title, down, kind string, from, to time.Time, points []point, show func(any) string) Chart {
 	days := int(to.Sub(from)/(24*time.Hour)) + 1
-	c := Chart{Title: title, Across: "Day", Down: down, Width: chartWidth, Height: chartHeight,
+	c := Chart{Title: title + " by " + barUnit(days), Across: strings.ToUpper(barUnit(days)[:1]) + barUnit(days)[1:], Down: down, Width: chartWidth, Height: chartHeight,
 		From: from.Format("2 Jan"), To: to.Format("2 Jan")}
 	list := buckets(from, days, points)
 	var top float64
@@ -215,7 +223,7 @@ type linePoint struct {
 // of its days.
 func shareChart(from, to time.Time, list []linePoint) Chart {
 	days := int(to.Sub(from)/(24*time.Hour)) + 1
-	c := Chart{Title: "Whose the added lines are", Note: "AI, human and unknown, day by day", Across: "Day", Down: "AI share of added lines", Width: chartWidth, Height: chartHeight,
+	c := Chart{Title: "Whose the added lines are", Note: "AI, human and unknown, " + barUnit(days) + " by " + barUnit(days), Across: strings.ToUpper(barUnit(days)[:1]) + barUnit(days)[1:], Down: "AI share of added lines", Width: chartWidth, Height: chartHeight,
 		From: from.Format("2 Jan"), Top: "each column is 100 %", To: to.Format("2 Jan")}
 	width := 1
 	if days > maxDays {

@@ -78,6 +78,9 @@ func TestFiguresLeadToTheRowsThatTheyCount(t *testing.T) {
 				if got := count(strings.Count(csv.body, "\n") - 1); got != value {
 					t.Errorf("%s: %s receipts lead to %s", path, value, got)
 				}
+				if list := b.get(rows).body; !strings.Contains(rows, "repo=") && !strings.Contains(list, ">"+value+" receipts</a>") {
+					t.Errorf("%s: the list at %s does not say that it has %s receipts", path, rows, value)
+				}
 			case "Coverage":
 				noted, _, _ := strings.Cut(beside, " of ")
 				if got := count(strings.Count(b.get(rows).want(http.StatusOK).body, `<td class="bar-cell">`)); got != noted {

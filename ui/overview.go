@@ -199,8 +199,8 @@ func trends(from, to time.Time, series []store.PeriodFigures) []Chart {
 		sizes = append(sizes, point{d.Day, store.Decimal(strconv.FormatInt(d.Lines.Added, 10))})
 		lines = append(lines, linePoint{d.Day, d.Lines.AI, d.Lines.Human, d.Lines.Unknown})
 	}
-	return []Chart{barChart("Cost by day", "Cost, US dollars", "cost", from, to, cost, usd), shareChart(from, to, lines),
-		barChart("Prompts by day", "Prompts", "plain", from, to, prompts, count), barChart("Added lines by day", "Lines", "plain", from, to, sizes, count)}
+	return []Chart{barChart("Cost", "Cost, US dollars", "cost", from, to, cost, usd), shareChart(from, to, lines),
+		barChart("Prompts", "Prompts", "plain", from, to, prompts, count), barChart("Added lines", "Lines", "plain", from, to, sizes, count)}
 }
 
 func ranked(sums []store.KeySums, total store.Decimal, rows, filter string) []Ranked {

@@ -32,6 +32,16 @@ type Base struct {
 	// Notice says what a form did, Problems what it refused.
 	Notice   string
 	Problems []Fault
+	// Sent is the form that was refused.
+	Sent url.Values
+}
+
+// Kept is what a form that was refused said in a field, so that nobody types it again.
+func (b *Base) Kept(field string) string {
+	if len(b.Problems) == 0 {
+		return ""
+	}
+	return b.Sent.Get(field)
 }
 
 // Viewer is who looks.
@@ -121,7 +131,7 @@ func (p *pages) newBase(r *http.Request, section, title string) (Base, error) {
 // bareBase is the frame of a page that asks the database nothing.
 func (p *pages) bareBase(r *http.Request, title string) Base {
 	b := Base{Title: title, Path: r.URL.RequestURI(), Release: p.cfg.Version, Public: p.cfg.PublicURL, Viewer: viewer(r.Context()),
-		Clock: Clock{Now: p.cfg.Now(), Zone: zoneOf(r)}, Notice: notices[r.URL.Query().Get("done")]}
+		Clock: Clock{Now: p.cfg.Now(), Zone: zoneOf(r)}, Sent: r.PostForm, Notice: notices[r.URL.Query().Get("done")]}
 	if theme, err := r.Cookie(themeCookie); err == nil && (theme.Value == "light" || theme.Value == "dark") {
 		b.Theme = theme.Value
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +35,9 @@ type Receipts struct {
 	// Results are what can have been said by policies.
 	Results []store.ReceiptResult
 	Clear   string
+	// Sums are what the figures of the same days count; nil where the list is filtered
+	// by more than sums are kept by.
+	Sums *store.Figures
 	// Filtered says that the list is not all receipts, Open that more than the text
 	// is filtered by.
 	Filtered, Open bool
@@ -154,6 +158,11 @@ func (p *pages) readReceipts(ctx context.Context, page *Receipts, filter store.R
 	if err != nil {
 		return err
 	}
+	if after == nil {
+		if err := p.listSums(ctx, page, filter); err != nil {
+			return err
+		}
+	}
 	var more bool
 	page.Rows, more = cut(rows)
 	if err := p.cfg.DB.PromptsListed(ctx, page.Viewer.Principal, store.WithText(page.Rows)); err != nil {
@@ -168,6 +177,25 @@ func (p *pages) readReceipts(ctx context.Context, page *Receipts, filter store.R
 		page.Pager.Next = address("/receipts", changed(page.Query, "cursor", next))
 	}
 	return nil
+}
+
+// listSums reads the sums of a list whose filters are days, or days and a team: what the
+// figures that lead to it show.
+func (p *pages) listSums(ctx context.Context, page *Receipts, f store.ReceiptFilter) error {
+	if f.From.IsZero() || !reflect.DeepEqual(f, store.ReceiptFilter{From: f.From, To: f.To, Emails: f.Emails}) {
+		return nil
+	}
+	day := func(t time.Time) time.Time {
+		year, month, day := t.In(page.OrgZone).Date()
+		return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	}
+	period := store.AnalyticsFilter{Emails: f.Emails, From: day(f.From)}
+	if !f.To.IsZero() {
+		period.To = day(f.To.Add(-time.Nanosecond))
+	}
+	sums, err := p.cfg.DB.FigureTotals(ctx, page.Viewer.Org, period)
+	page.Sums = &sums
+	return err
 }
 
 // receiptFilter reads the filters of the query, which are those of the API.

@@ -144,3 +144,27 @@ func TestWhatEndsSomethingAsksOnceMore(t *testing.T) {
 	}
 	b.get("/audit?action=push.accept").want(http.StatusOK).says("<bdi>vera@example.com</bdi>").says("ssh-key …" + id[len(id)-6:]).says(`title="ssh-key:` + id)
 }
+
+// Who is refused types nothing again.
+func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person(w.org, "ada@example.com", access.RoleAdmin)
+	for path, fields := range map[string][]string{
+		"/settings/people":     {"do", "invite", "email", "no address", "name", "Vera", "role", "member"},
+		"/settings/keys":       {"name", "laptop", "user", "nobody@example.com", "scope", "read", "days", "30"},
+		"/settings/grants":     {"do", "grant", "kind", "user", "subject", "nobody@example.com", "repo", "web", "permission", "read"},
+		"/settings/identities": {"do", "join", "person", "no address", "emails", "x"},
+		"/teams":               {"name", strings.Repeat("n", 300)},
+	} {
+		got := b.post(path, fields...).want(http.StatusBadRequest)
+		for i := 0; i < len(fields); i += 2 {
+			if name := fields[i]; strings.Contains("email name user subject repo person", name) {
+				got.says(`value="` + fields[i+1] + `"`)
+			}
+		}
+	}
+	if got := b.get("/settings/people").body; strings.Contains(got, `value="Vera"`) {
+		t.Error("a form that nobody sent is filled in")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/blameprompt/enterprise/store"
 )
@@ -77,6 +78,20 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A chart says what a bar of it is of.
+func TestChartsSayWhatABarIsOf(t *testing.T) {
+	t.Parallel()
+	to := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	for days, want := range map[int]string{30: "day", 92: "day", 93: "week", 365: "week"} {
+		from := to.AddDate(0, 0, 1-days)
+		c := barChart("Cost", "US dollars", "cost", from, to, []point{{to, "1"}}, usd)
+		shares := shareChart(from, to, []linePoint{{to, 1, 0, 0}})
+		if c.Title != "Cost by "+want || !strings.HasSuffix(shares.Note, want+" by "+want) || !strings.EqualFold(c.Across, want) || !strings.EqualFold(shares.Across, want) {
+			t.Errorf("%d days: %q, %q, %q", days, c.Title, shares.Note, c.Across)
 		}
 	}
 }
