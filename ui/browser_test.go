@@ -57,6 +57,9 @@ func TestPagesInABrowser(t *testing.T) {
 			b.Look(l.width, l.dark)
 			where := fmt.Sprintf("%s at %d, dark: %t", path, l.width, l.dark)
 			b.Fits(where)
+			if unnamed := b.Ask(`[...document.querySelectorAll("table.texts td")].filter(td => td.dataset.label === undefined).length`); unnamed != "0" {
+				t.Errorf("%s: %s cells do not name their column", where, unnamed)
+			}
 			b.Accessible(where)
 			b.Quiet(where)
 			b.Picture(fmt.Sprintf("%s-%d-%t", strings.Trim(notInNames.ReplaceAllString(route, "-"), "-"), l.width, l.dark))
@@ -127,6 +130,26 @@ func TestAnAdministratorAtTheKeyboard(t *testing.T) {
 	}
 	b.Run(chromedp.KeyEvent(kb.Escape))
 	b.Leave(chromedp.KeyEvent("?"))
+
+	// The next rows are gone to from the keyboard, and read on from their beginning;
+	// on a telephone their cells name their columns too.
+	b.Look(chromium.Narrow, false)
+	b.Visit(w.srv.URL + "/receipts")
+	b.Mark()
+	b.Run(chromedp.Focus(`.pager a[rel="next"]`, chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	b.Until(`location.search.includes("cursor=") && document.activeElement.id === "main"`)
+	if label := b.Ask(`getComputedStyle(document.querySelector("#live td"), "::before").content`); !b.Marked() || label != `"When"` {
+		t.Errorf("the next rows loaded the page anew (%t), or name their column %s", !b.Marked(), label)
+	}
+	b.Look(chromium.Wide, false)
+
+	// What ends something is behind a second button, which Enter opens and presses.
+	b.Visit(w.srv.URL + "/settings/ssh-keys")
+	b.Run(chromedp.Focus(`.sure > summary`, chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	b.See(`.sure[open] button`)
+	b.Run(chromedp.KeyEvent(kb.Tab))
+	b.Leave(chromedp.KeyEvent(kb.Enter))
+	b.See(".notice")
 
 	// A form that is filled in is checked while it is, and saved by the return key.
 	b.Visit(w.srv.URL + "/policies/new?rule=max_cost_per_day")

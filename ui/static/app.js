@@ -81,6 +81,11 @@
   stack(document);
   document.addEventListener("htmx:afterSettle", (e) => stack(e.target instanceof Element ? e.target : document));
 
+  // Who goes to the next rows by the keyboard goes on from their beginning.
+  document.addEventListener("htmx:afterSettle", (e) => {
+    if (e.detail.requestConfig?.elt?.matches(".pager a")) document.getElementById("main")?.focus({ preventScroll: true });
+  });
+
   document.addEventListener("click", (e) => {
     const button = e.target instanceof Element ? e.target.closest("[data-copy]") : null;
     if (!button) return;
