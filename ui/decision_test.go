@@ -83,3 +83,26 @@ func TestFieldsAreNamedAsFormsNameThem(t *testing.T) {
 		}
 	}
 }
+
+// A moment with room says when and how long ago, and not the same day twice.
+func TestAMomentSaysBoth(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	clock := Clock{Now: now, Zone: time.UTC}
+	for at, want := range map[time.Time][2]string{
+		now.AddDate(0, 0, -90):        {"28 Aug 2026", "90 days ago"},
+		now.Add(-3 * time.Hour):       {"3 h ago", "3 h ago"},
+		now.Add(2 * time.Minute):      {"in 2 min", "in 2 min"},
+		now.Add(-5 * time.Second):     {"now", "now"},
+		now.AddDate(0, 2, 0):          {"26 Jan 2027", "in 61 days"},
+		now.Add(-36 * time.Hour):      {"36 h ago", "36 h ago"},
+		now.Add(-29 * 24 * time.Hour): {"29 days ago", "29 days ago"},
+	} {
+		if got := [2]string{clock.At(at).Ago, clock.When(at).Ago}; got != want {
+			t.Errorf("%s: %q, want %q", at, got, want)
+		}
+	}
+	if m := clock.When((*time.Time)(nil)); m.ISO != "" || m.Ago != "" {
+		t.Errorf("no time is shown as %+v", m)
+	}
+}

@@ -192,6 +192,10 @@ func faultsOf(err error) ([]Fault, bool) {
 	faults := make([]Fault, len(problem.Fields))
 	for i, field := range problem.Fields {
 		faults[i] = Fault(field)
+		if field.Field == "cursor" {
+			// Nobody types it: the address is an old one, or was cut.
+			faults[i] = Fault{Problem: "This address leads into a list that was filtered or ordered otherwise. Apply the filters to begin anew."}
+		}
 	}
 	return faults, true
 }

@@ -76,6 +76,7 @@ func words(name any) string {
 
 // fieldNames are the labels of fields that are not their names with a capital.
 var fieldNames = map[string]string{
+	"email": "Address", "emails": "Other addresses", "scopes": "What it may do", "title": "What people read", "input": "In", "output": "Out",
 	"q": "Search", "repo": "Repository", "repos": "Repositories", "min_cost": "Cost from", "max_cost": "Cost to", "policy_result": "Policies", "current": "State",
 	"sort": "Order", "col": "Columns", "noted": "Note", "class": "With lines that are", "public_key": "Public key", "old_password": "Present password",
 	"api_url": "Address of the API", "remote_url": "Address", "excluded_paths": "Paths that do not count", "grace_seconds": "Grace period", "grace": "Grace period",
@@ -235,6 +236,9 @@ func (c Clock) At(t any) Moment {
 func (c Clock) When(t any) Moment {
 	m := c.At(t)
 	m.Both = true
+	if at, ok := timeOf(t); ok && !at.IsZero() {
+		m.Ago = c.distance(at)
+	}
 	return m
 }
 
@@ -255,18 +259,22 @@ const farTime = 30 * 24 * time.Hour
 
 // ago is the distance of a time from now in one unit, or its date.
 func (c Clock) ago(t time.Time) string {
-	d := c.Now.Sub(t)
-	form := "%s ago"
-	if d < 0 {
-		d, form = -d, "in %s"
-	}
-	switch {
-	case d > farTime:
+	if c.Now.Sub(t).Abs() > farTime {
 		return t.In(c.zone()).Format("2 Jan 2006")
-	case d < 10*time.Second:
-		return "now"
 	}
-	return fmt.Sprintf(form, span(d))
+	return c.distance(t)
+}
+
+// distance is how far a time is from now in one unit.
+func (c Clock) distance(t time.Time) string {
+	d := c.Now.Sub(t)
+	switch {
+	case d.Abs() < 10*time.Second:
+		return "now"
+	case d < 0:
+		return "in " + span(-d)
+	}
+	return span(d) + " ago"
 }
 
 // span is a duration in its largest unit.

@@ -162,7 +162,7 @@ func refusal(err error) (status int, text string, ok bool) {
 	switch {
 	case len(problem.Fields) > 0:
 		f := problem.Fields[0]
-		return problem.Status, strings.ReplaceAll(f.Field, "_", " ") + ": " + f.Problem, true
+		return problem.Status, fieldName(f.Field) + ": " + f.Problem, true
 	case problem.Status == http.StatusUnauthorized, problem.Status == http.StatusTooManyRequests, problem.Status == http.StatusConflict:
 		return problem.Status, problem.Detail, true
 	}

@@ -115,7 +115,7 @@ var (
 )
 
 // The most pages of one kind and in all.
-const maxOfKind, maxPages = 3, 200
+const maxOfKind, maxPages = 3, 500
 
 // walk follows links from the overview, and from what is strangest.
 func (w *demoWalk) walk() {
