@@ -185,7 +185,7 @@ func buckets(from time.Time, days int, points []point) []bucket {
 func barChart(title, down, kind string, from, to time.Time, points []point, show func(any) string) Chart {
 	days := int(to.Sub(from)/(24*time.Hour)) + 1
 	c := Chart{Title: title + " by " + barUnit(days), Across: strings.ToUpper(barUnit(days)[:1]) + barUnit(days)[1:], Down: down, Width: chartWidth, Height: chartHeight,
-		From: from.Format("2 Jan"), To: to.Format("2 Jan")}
+		From: axisDay(from, to), To: axisDay(to, from)}
 	list := buckets(from, days, points)
 	var top float64
 	var highest bucket
@@ -213,6 +213,14 @@ func barChart(title, down, kind string, from, to time.Time, points []point, show
 	return c
 }
 
+// axisDay is an end of an axis, with its year if the other end has another.
+func axisDay(day, other time.Time) string {
+	if day.Year() != other.Year() {
+		return day.Format("2 Jan 2006")
+	}
+	return day.Format("2 Jan")
+}
+
 // linePoint is whose the lines were that a day's commits added.
 type linePoint struct {
 	day                time.Time
@@ -224,7 +232,7 @@ type linePoint struct {
 func shareChart(from, to time.Time, list []linePoint) Chart {
 	days := int(to.Sub(from)/(24*time.Hour)) + 1
 	c := Chart{Title: "Whose the added lines are", Note: "AI, human and unknown, " + barUnit(days) + " by " + barUnit(days), Across: strings.ToUpper(barUnit(days)[:1]) + barUnit(days)[1:], Down: "AI share of added lines", Width: chartWidth, Height: chartHeight,
-		From: from.Format("2 Jan"), Top: "each column is 100 %", To: to.Format("2 Jan")}
+		From: axisDay(from, to), Top: "each column is 100 %", To: axisDay(to, from)}
 	width := 1
 	if days > maxDays {
 		width = 7
@@ -270,7 +278,7 @@ func (b bucket) label(from time.Time) string {
 	if b.first == b.last {
 		return first.Format("2 Jan 2006")
 	}
-	return first.Format("2 Jan") + " to " + last.Format("2 Jan 2006")
+	return axisDay(first, last) + " to " + last.Format("2 Jan 2006")
 }
 
 func decimal(f float64) string {

@@ -37,7 +37,8 @@ var definitions = []Definition{
 	{"prompts", "Prompts", "A prompt is what a person asked once: the tool, the session and the prompt's number in it, or the receipt itself where these are not known. " +
 		"One prompt may have several receipts."},
 	{"cost", "Cost", "US dollars. Each prompt counts once, by its largest report. It is computed from tokens by the dated price book where model and tokens are known " +
-		"(basis “computed”), else it is as the tool reported it (“reported”). Sums are exact decimals."},
+		"(basis “computed”), else it is as the tool reported it (“reported”). A prompt of which neither tokens nor a cost were reported shows – and " +
+		"adds nothing, so that a sum may be less than what was paid. Sums are exact decimals; what is below one dollar is shown to four places."},
 	{"tokens", "Tokens", "As the tool reported them, each prompt once, by its largest report. Tokens read from a cache are counted apart from those sent anew."},
 	{"claims", "What receipts claim", "Lines, files and ranges in a receipt are the client's own: they are cumulative and overlap, so they are shown where they stand and " +
 		"never added up. Shares of lines come from git's own comparison of commits."},

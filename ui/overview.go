@@ -174,9 +174,9 @@ func (p *Overview) fill(now *store.FiguresAnswer, before *store.Figures) {
 	p.Figures[0].Change = change(now.Total.CostUSD, before.CostUSD, p.Days)
 	p.Figures[1].Change = change(whole(now.Total.Prompts), whole(before.Prompts), p.Days)
 	p.Figures = append(p.Figures, []Figure{
-		{Name: "Tokens in", Value: amount(now.Total.InputTokens), Definition: "tokens",
+		{Name: "Tokens in", Value: amount(now.Total.InputTokens), Rows: p.Rows + tokenColumns, Definition: "tokens",
 			Beside: "cache read " + amount(now.Total.CacheReadTokens)},
-		{Name: "Tokens out", Value: amount(now.Total.OutputTokens), Definition: "tokens"},
+		{Name: "Tokens out", Value: amount(now.Total.OutputTokens), Rows: p.Rows + tokenColumns, Definition: "tokens"},
 	}...)
 	lines, was := now.Total.Lines, before.Lines
 	p.Lines, p.Classes = lines, lineShare(lines.AI, lines.Human, lines.Unknown)
@@ -187,6 +187,9 @@ func (p *Overview) fill(now *store.FiguresAnswer, before *store.Figures) {
 	p.LineFigures = append(p.LineFigures, liveFigure(now.Live, "/repositories"))
 	p.Charts = trends(p.From, p.To, now.Series)
 }
+
+// tokenColumns show tokens in the list of receipts.
+const tokenColumns = "&col=when&col=user&col=repo&col=model&col=in&col=out"
 
 // trends are the cost, whose the added lines were, the prompts and the lines, over
 // the days.

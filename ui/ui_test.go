@@ -93,5 +93,8 @@ func TestChartsSayWhatABarIsOf(t *testing.T) {
 		if c.Title != "Cost by "+want || !strings.HasSuffix(shares.Note, want+" by "+want) || !strings.EqualFold(c.Across, want) || !strings.EqualFold(shares.Across, want) {
 			t.Errorf("%d days: %q, %q, %q", days, c.Title, shares.Note, c.Across)
 		}
+		if c.From == c.To || days == 365 && (c.From != "27 Nov 2025" || c.To != "26 Nov 2026") || days == 30 && c.From != "28 Oct" {
+			t.Errorf("%d days: from %q to %q", days, c.From, c.To)
+		}
 	}
 }
