@@ -140,7 +140,7 @@ func pushStatements() []string {
 		FROM drawn_pushes WHERE outcome <> 'accept' ORDER BY at`,
 		`INSERT INTO pushed_commits (org_id, repo_id, commit, decision_id, patch_id, author_email, added, ai, human, noted, day, pushed_at)
 		SELECT $1, repo_id, commit, id, md5('patch' || commit) || '00000000', email, ai + human + unknown, ai, human, noted, (at AT TIME ZONE 'UTC')::date, at
-		FROM drawn_pushes WHERE outcome <> 'refuse'`,
+		FROM drawn_pushes WHERE outcome <> 'refuse' ORDER BY at`,
 		`INSERT INTO findings (org_id, id, repo_id, code, severity, ref, commit, location, message, found_at)
 		SELECT $1, md5('finding' || i)::uuid, repo_id, 'body.unreadable', 'warning', 'refs/notes/blameprompt', commit, '', 'The note cannot be read.', at
 		FROM drawn_pushes WHERE i % 7 = 0`,
