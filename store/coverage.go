@@ -33,9 +33,19 @@ func (db *DB) Coverage(ctx context.Context, org uuid.UUID, f AnalyticsFilter, to
 	return db.coverage(ctx, org, f, top, true)
 }
 
-// CoverageSums is Coverage without the events, which are counted one by one.
+// CoverageSums is Coverage without the events.
 func (db *DB) CoverageSums(ctx context.Context, org uuid.UUID, f AnalyticsFilter, top int) (Coverage, error) {
 	return db.coverage(ctx, org, f, top, false)
+}
+
+// CoverageEvents counts what happened, push by push and note by note: by the number
+// of these in the period, where sums go by that of days.
+func (db *DB) CoverageEvents(ctx context.Context, org uuid.UUID, f AnalyticsFilter) (out CoverageEvents, err error) {
+	err = db.snapshot(ctx, func(q querier) error {
+		out, err = f.countEvents(ctx, q, org)
+		return err
+	})
+	return out, err
 }
 
 func (db *DB) coverage(ctx context.Context, org uuid.UUID, f AnalyticsFilter, top int, events bool) (Coverage, error) {

@@ -156,6 +156,7 @@ func kinds() []kind {
 		{"(floor: help)", at("/help"), 0}, {"overview", at("/"), 0}, {"overview of a year", at("/?days=365"), 0},
 		{"receipt", func(x, _ sample, _ *rand.Rand) string { return "/receipts/" + x.ID }, 0},
 		{"coverage", at("/coverage"), 0}, {"coverage of a year", at("/coverage?days=365"), 0},
+		{"coverage, pushes counted", at("/coverage?days=30&events=on"), 0},
 		{"commit", func(x, _ sample, _ *rand.Rand) string {
 			return "/repositories/" + x.Added.Repo + "/commits/" + x.Added.Commit
 		}, 0},

@@ -2,8 +2,11 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +21,7 @@ type Repositories struct {
 	Query       string
 	Rows        []RepoRow
 	All         int
+	Pager       Pager
 	Connections []ConnectionRow
 	// Days is the period of the sums, From and To its ends.
 	Days     int
@@ -41,8 +45,8 @@ type ConnectionRow struct {
 	Repos int
 }
 
-// maxRepos bounds the repositories of a page; a search finds the others.
-const maxRepos = 150
+// pageOfRepos is how many repositories a page has.
+const pageOfRepos = 80
 
 func (p *pages) repositories(w http.ResponseWriter, r *http.Request) error {
 	base, err := p.newBase(r, "/repositories", "Repositories")
@@ -53,7 +57,9 @@ func (p *pages) repositories(w http.ResponseWriter, r *http.Request) error {
 	form := queryOf(r)
 	page.Query = form.text("q", 200)
 	page.Problems = form.faults
-	if err := p.readRepositories(r.Context(), page); err != nil {
+	// What is no number is the first page.
+	nth, _ := strconv.Atoi(form.text("page", 10))
+	if err := p.readRepositories(r.Context(), page, nth); err != nil {
 		return err
 	}
 	if base.Viewer.MayAdmin() {
@@ -64,19 +70,14 @@ func (p *pages) repositories(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, statusFor(page.Problems), "repositories", page)
 }
 
-func (p *pages) readRepositories(ctx context.Context, page *Repositories) error {
+// readRepositories fills the nth page.
+func (p *pages) readRepositories(ctx context.Context, page *Repositories, nth int) error {
 	repos, err := p.cfg.DB.Repos(ctx, page.Viewer.Org)
 	if err != nil {
 		return err
 	}
 	page.All = len(repos)
-	var ids []uuid.UUID
-	for _, repo := range repos {
-		if len(page.Rows) < maxRepos && strings.Contains(strings.ToLower(repo.Name), strings.ToLower(page.Query)) {
-			page.Rows = append(page.Rows, RepoRow{Repo: repo})
-			ids = append(ids, repo.ID)
-		}
-	}
+	ids := page.turn(repos, nth)
 	statuses, err := p.cfg.DB.RepoStatuses(ctx, page.Viewer.Org, ids)
 	if err != nil {
 		return err
@@ -93,6 +94,30 @@ func (p *pages) readRepositories(ctx context.Context, page *Repositories) error 
 		row.ReceiptRows, row.CommitRows = "/receipts?"+dayRows(page.From, page.To)+of, commitRows(page.From, page.To)+of
 	}
 	return err
+}
+
+// turn takes the nth page, from 1, of the repositories that the search finds, and
+// returns their ids. The first page is in the place of one that is not there.
+func (p *Repositories) turn(repos []store.Repo, nth int) (ids []uuid.UUID) {
+	query := strings.ToLower(p.Query)
+	found := slices.DeleteFunc(slices.Clone(repos), func(r store.Repo) bool { return !strings.Contains(strings.ToLower(r.Name), query) })
+	if nth < 1 || (nth-1)*pageOfRepos >= len(found) {
+		nth = 1
+	}
+	first := (nth - 1) * pageOfRepos
+	for _, repo := range found[first:min(first+pageOfRepos, len(found))] {
+		p.Rows = append(p.Rows, RepoRow{Repo: repo})
+		ids = append(ids, repo.ID)
+	}
+	here := url.Values{"q": {p.Query}}
+	p.Pager.Shown = fmt.Sprintf("%s to %s of %s", count(first+1), count(first+len(ids)), count(len(found)))
+	if nth > 1 {
+		p.Pager.First = address("/repositories", here)
+	}
+	if first+len(ids) < len(found) {
+		p.Pager.Next = address("/repositories", changed(here, "page", strconv.Itoa(nth+1)))
+	}
+	return ids
 }
 
 func (p *pages) connectionRows(ctx context.Context, org uuid.UUID) ([]ConnectionRow, error) {

@@ -66,7 +66,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name st
 		return fmt.Errorf("there is no template of the page %q", name)
 	}
 	block := "layout"
-	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Target") == live && sc.Lookup(live) != nil {
+	if onlyLive(r) && sc.Lookup(live) != nil {
 		block = live
 		if status == http.StatusBadRequest {
 			// The part says itself what was refused, while somebody types.
@@ -82,6 +82,11 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name st
 	// A client that is gone cannot be told.
 	_, _ = w.Write(body.Bytes())
 	return nil
+}
+
+// onlyLive says whether htmx asks for the live part of a page alone.
+func onlyLive(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Target") == live
 }
 
 func setHeaders(header http.Header) {
