@@ -842,6 +842,7 @@ CREATE TABLE public.receipt_results (
     "timestamp" timestamp with time zone NOT NULL,
     cost_usd numeric,
     terms integer[] NOT NULL,
+    prompt_summary text DEFAULT ''::text NOT NULL,
     CONSTRAINT receipt_results_result_check CHECK ((result = ANY (ARRAY['refused'::text, 'warned'::text, 'waived'::text, 'held'::text])))
 );
 
@@ -852,7 +853,8 @@ CREATE FUNCTION public.receipt_result_rows(org uuid, ids text[]) RETURNS SETOF p
            receipt_terms(r.org_id, r.repo_id, r.user_email, r.user_name, r.provider, r.model, r.source, r.current, r.day, r.cost_usd, r.path_keys)
            || receipt_term(org, 'result', w.result)
            || ARRAY(SELECT DISTINCT receipt_term(org, 'repo', c.repo_id::text) FROM receipt_commits c
-                    WHERE c.org_id = org AND c.receipt_id = r.id AND c.repo_id <> r.repo_id ORDER BY 1)
+                    WHERE c.org_id = org AND c.receipt_id = r.id AND c.repo_id <> r.repo_id ORDER BY 1),
+           r.prompt_summary
     FROM receipt_results_of(org, ids) w JOIN receipts r ON r.org_id = org AND r.id = w.receipt_id
 $$;
 
@@ -934,8 +936,9 @@ BEGIN
     INSERT INTO receipt_results AS p
     SELECT * FROM receipt_result_rows(org, ids) n ORDER BY n.receipt_id, n.result
     ON CONFLICT (org_id, receipt_id, result) DO UPDATE
-    SET timestamp = excluded.timestamp, cost_usd = excluded.cost_usd, terms = excluded.terms
-    WHERE (p.timestamp, p.cost_usd, p.terms) IS DISTINCT FROM (excluded.timestamp, excluded.cost_usd, excluded.terms);
+    SET timestamp = excluded.timestamp, cost_usd = excluded.cost_usd, terms = excluded.terms, prompt_summary = excluded.prompt_summary
+    WHERE (p.timestamp, p.cost_usd, p.terms, p.prompt_summary)
+        IS DISTINCT FROM (excluded.timestamp, excluded.cost_usd, excluded.terms, excluded.prompt_summary);
 END $$;
 
 CREATE FUNCTION public.receipt_score(detail jsonb) RETURNS smallint
@@ -2917,7 +2920,7 @@ CREATE INDEX receipt_repos_time ON public.receipt_repos USING btree (org_id, rep
 
 CREATE INDEX receipt_results_cost ON public.receipt_results USING btree (org_id, result, cost_usd DESC NULLS LAST, receipt_id DESC);
 
-CREATE INDEX receipt_results_terms ON public.receipt_results USING gin (terms) WITH (gin_pending_list_limit='1024');
+CREATE INDEX receipt_results_terms ON public.receipt_results USING gin (prompt_summary public.gin_trgm_ops, terms) WITH (gin_pending_list_limit='1024');
 
 CREATE INDEX receipt_results_time ON public.receipt_results USING btree (org_id, result, "timestamp" DESC, receipt_id DESC);
 

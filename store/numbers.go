@@ -193,7 +193,7 @@ func receiptSums(table, grain string) keptSum {
 
 // resultsKept are what policies said of receipts.
 var resultsKept = keptSum{
-	table: "receipt_results", key: []string{"receipt_id", "result"}, facts: []string{"timestamp", "cost_usd", "terms"},
+	table: "receipt_results", key: []string{"receipt_id", "result"}, facts: []string{"timestamp", "cost_usd", "terms", "prompt_summary"},
 	counted: `SELECT * FROM receipt_result_rows($1, ARRAY(SELECT DISTINCT c.receipt_id FROM receipt_commits c WHERE c.org_id = $1))`,
 }
 

@@ -122,7 +122,7 @@ var personal = readPersonal(map[string]string{
 	"receipt_commits":      "git: ref commit blob notes_commit; impersonal: receipt_id; sealed: content_hash",
 	"receipt_files":        "git: path blob_hash; impersonal: receipt_id",
 	"receipt_repos":        "impersonal: receipt_id",
-	"receipt_results":      "impersonal: receipt_id result",
+	"receipt_results":      "impersonal: receipt_id result; said: prompt_summary",
 	"receipts":             "git: repo ref commit_hash blob notes_commit file_path; impersonal: id source format_version provider model session_id cost_basis timestamp_basis parent_receipt_id; address: user_email; name: user_name@user_email; said: prompt_summary response_summary prompt_hash raw_timestamps detail conversation; sealed: content_hash",
 	"removed_runs":         "git: commit_id origin_path ended_tip; impersonal: class source confidence receipt_id; words: author",
 	"repos":                "impersonal: notes_protection; git: name default_branch notes_refs forge_path; settings: excluded_paths remote_url url_key object_format mode receipt_mode gateway; words: fetch_error; sealed: credential",

@@ -24,7 +24,7 @@ const (
 var ReceiptResults = []ReceiptResult{ResultRefused, ResultWarned, ResultWaived, ResultHeld}
 
 // ofResult finds the page among the receipts that have a result, whose rows are
-// ordered as receipts are and hold the terms of the other filters.
+// ordered as receipts are and hold their texts and the terms of the other filters.
 func (ask receiptQuery) ofResult(ctx context.Context, q querier) ([]Receipt, error) {
 	c := newConditions(ask.org)
 	marks := &conditions{args: c.args}
@@ -42,13 +42,16 @@ func (ask receiptQuery) ofResult(ctx context.Context, q querier) ([]Receipt, err
 		t.have("result", marks.arg(string(ask.filter.Result)))
 		marks.parts = append(marks.parts, strings.ReplaceAll(t.where(), receiptTerms, "p.terms"))
 	}
+	if ask.filter.Text != "" {
+		marks.add("p.prompt_summary ILIKE ?", textPattern(ask.filter.Text))
+	}
 	// Two terms may be alike; whose receipts stand in a repository, guests or not,
 	// the links say.
 	if len(ask.filter.Repos) > 0 {
 		marks.parts = append(marks.parts, `EXISTS (SELECT FROM receipt_commits g WHERE g.org_id = p.org_id AND g.receipt_id = p.receipt_id AND `+
 			oneOf("g.repo_id", ask.filter.Repos, marks)+`)`)
 	}
-	ask.filter.Repos, ask.filter.Result = nil, ""
+	ask.filter.Repos, ask.filter.Result, ask.filter.Text = nil, "", ""
 	c.args = marks.args
 	ask.addFilter(c)
 	// The fence has results be walked and each receipt be looked up by its id: the
