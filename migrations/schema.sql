@@ -2978,6 +2978,8 @@ CREATE INDEX violations_commit ON public.violations USING btree (org_id, commit,
 
 CREATE INDEX violations_decision ON public.violations USING btree (org_id, decision_id);
 
+CREATE INDEX violations_judged ON public.violations USING btree (org_id, policy_id, decision_id DESC);
+
 CREATE INDEX violations_policy ON public.violations USING btree (org_id, policy_id, id DESC);
 
 CREATE INDEX violations_pusher ON public.violations USING btree (org_id, pusher, id DESC);

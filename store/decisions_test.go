@@ -146,3 +146,24 @@ func TestViolationsAreFoundByIndex(t *testing.T) {
 		}
 	}
 }
+
+// A policy that only warned was violated in no push that was refused: the orders of
+// both are walked side by side, and no decision is read to find that out.
+func TestDecisionsOfAPolicyAreFoundByIndexes(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), storetest.Open(t)
+	org := storetest.MustOrg(t, db, "acme").ID
+	manyDecisions(t, db, org, 20_000)
+	exec(t, db, `INSERT INTO violations (org_id, id, decision_id, late, repo_id, repo, pusher, policy_id, policy_name, version, rule, outcome, commit, finding)
+		SELECT org_id, md5(id::text)::uuid, id, false, repo_id, repo, pusher, md5('mild')::uuid, '', 1, 'blocked_models', 'warn', 'c', '{}'
+		FROM decisions WHERE org_id = $1 AND outcome = 'accept' AND commits > 0`, org)
+	exec(t, db, `VACUUM ANALYZE decisions, violations`)
+	mild := uuid.MustParse(storetest.Column(t, db, `SELECT md5('mild')::uuid::text`)[0])
+	plan, err := store.ExplainDecisions(ctx, db, org, store.DecisionFilter{Outcome: push.Refuse, Policy: mild}, uuid.Nil, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(plan, "violations_judged") || !strings.Contains(plan, "Index Only Scan") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("decisions are read to find that none match:\n%s", plan)
+	}
+}
