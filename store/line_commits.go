@@ -88,6 +88,9 @@ func (db *DB) LineCommits(ctx context.Context, org uuid.UUID, f CommitFilter, af
 		c.add("(c.repo_id, c.commit) IN (SELECT b.repo_id, b.commit FROM branch_commits b WHERE b.org_id = ? AND b.repo_id = ? AND b.ref = ?)",
 			org, f.Repos[0], f.Ref)
 	}
+	if err := f.addDays(ctx, db.pool, c, org); err != nil {
+		return nil, err
+	}
 	f.add(c)
 	if after != nil {
 		c.add("c.committed_at <= ? AND (c.committed_at < ? OR (c.repo_id, c.commit) > (?, ?))", after.At, after.At, after.RepoID, after.Commit)
@@ -98,19 +101,35 @@ func (db *DB) LineCommits(ctx context.Context, org uuid.UUID, f CommitFilter, af
 		joinLineCommit+` ORDER BY c.committed_at DESC, c.repo_id, c.commit`, append([]any{planned}, c.args...)...)
 }
 
+// addDays restricts commits to the days of the filter. The index goes by moments: by
+// those that the days begin and end at where the organisation is, and a little more,
+// since clocks that go back say some of them twice.
+func (f CommitFilter) addDays(ctx context.Context, q querier, c *conditions, org uuid.UUID) error {
+	if f.From.IsZero() && f.To.IsZero() {
+		return nil
+	}
+	const goneBack = 3 * time.Hour
+	at, err := collectOne[struct{ From, To time.Time }](ctx, q, "finding the midnights of days", `
+		SELECT $2::date::timestamp AT TIME ZONE time_zone AS from, ($3::date + 1)::timestamp AT TIME ZONE time_zone AS to FROM orgs WHERE id = $1`,
+		org, f.From, f.To)
+	if err != nil {
+		return err
+	}
+	if !f.From.IsZero() {
+		c.add("c.day >= ? AND c.committed_at >= ?", f.From, at.From.Add(-goneBack))
+	}
+	if !f.To.IsZero() {
+		c.add("c.day <= ? AND c.committed_at < ?", f.To, at.To.Add(goneBack))
+	}
+	return nil
+}
+
 func (f CommitFilter) add(c *conditions) {
 	if len(f.Repos) > 0 {
 		c.add(oneOf("c.repo_id", f.Repos, c))
 	}
 	if f.Emails != nil {
 		c.add(oneOf("c.author_email", f.Emails, c))
-	}
-	// A day is at most so far from the same day in UTC, by which the index goes.
-	if !f.From.IsZero() {
-		c.add("c.day >= ? AND c.committed_at >= ?", f.From, f.From.Add(-clockSkew))
-	}
-	if !f.To.IsZero() {
-		c.add("c.day <= ? AND c.committed_at < ?", f.To, f.To.Add(2*clockSkew))
 	}
 	switch f.Kind {
 	case KindCounted:
