@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/blameprompt/enterprise/httpapi/cursor"
@@ -18,6 +20,9 @@ type Commits struct {
 	Rows    []CommitRow
 	Chips   []Chip
 	Pager   Pager
+	// Total is how many commits the figures of the same days count; nil where the
+	// list is filtered by more than sums are kept by.
+	Total *int64
 }
 
 // CommitRow is a commit and the bar of its classes.
@@ -90,6 +95,11 @@ func (p *pages) readCommits(r *http.Request, page *Commits, filter store.CommitF
 	if err != nil {
 		return err
 	}
+	if after == nil {
+		if page.Total, err = p.commitTotal(r.Context(), page, filter); err != nil {
+			return err
+		}
+	}
 	rows, more := cut(rows)
 	for _, row := range rows {
 		page.Rows = append(page.Rows, CommitRow{row, lineShare(row.AI, row.Human, row.Unknown)})
@@ -104,4 +114,41 @@ func (p *pages) readCommits(r *http.Request, page *Commits, filter store.CommitF
 			store.CommitPosition{At: last.CommittedAt, RepoID: last.RepoID, Commit: last.Commit})))
 	}
 	return nil
+}
+
+// commitTotal counts a list whose filters are days, repositories, a team and what
+// figures tell commits apart by.
+func (p *pages) commitTotal(ctx context.Context, page *Commits, f store.CommitFilter) (*int64, error) {
+	summed := store.CommitFilter{Repos: f.Repos, Emails: f.Emails, From: f.From, To: f.To, Kind: f.Kind, Noted: f.Noted, Marked: f.Marked}
+	if f.From.IsZero() || page.Get("author") != "" || !reflect.DeepEqual(f, summed) || totalOf(f, store.LineSums{}) == nil {
+		return nil, nil
+	}
+	sums, err := p.cfg.DB.FigureTotals(ctx, page.Viewer.Org, store.AnalyticsFilter{Repos: f.Repos, Emails: f.Emails, From: f.From, To: f.To})
+	return totalOf(f, sums.Lines), err
+}
+
+// totalOf is which of the sums counts the commits of a filter; nil if none does.
+func totalOf(f store.CommitFilter, sums store.LineSums) *int64 {
+	n := int64(0)
+	switch {
+	case f.Marked && f.Kind == "" && f.Noted == nil:
+		n = sums.CommitsMarked
+	case f.Marked:
+		return nil
+	case f.Kind == store.KindCounted && f.Noted == nil:
+		n = sums.Commits
+	case f.Kind == store.KindCounted && *f.Noted:
+		n = sums.CommitsNoted
+	case f.Kind == store.KindCounted:
+		n = sums.Commits - sums.CommitsNoted
+	case f.Noted != nil:
+		return nil
+	case f.Kind == "":
+		n = sums.Commits + sums.BotCommits + sums.MergeCommits
+	case f.Kind == store.KindBot:
+		n = sums.BotCommits
+	case f.Kind == store.KindMerge:
+		n = sums.MergeCommits
+	}
+	return &n
 }

@@ -83,8 +83,9 @@ func TestFiguresLeadToTheRowsThatTheyCount(t *testing.T) {
 				}
 			case "Coverage":
 				noted, _, _ := strings.Cut(beside, " of ")
-				if got := count(strings.Count(b.get(rows).want(http.StatusOK).body, `<td class="bar-cell">`)); got != noted {
-					t.Errorf("%s: %s lead to %s commits", path, beside, got)
+				list := b.get(rows).want(http.StatusOK).body
+				if got := count(strings.Count(list, `<td class="bar-cell">`)); got != noted || !strings.Contains(list, ">"+noted+" commits</a>") {
+					t.Errorf("%s: %s lead to %s commits, or to a list that does not say so", path, beside, got)
 				}
 			}
 		}
