@@ -84,7 +84,7 @@ func (p *pages) coverage(w http.ResponseWriter, r *http.Request) error {
 func (p *pages) countEvents(ctx context.Context, page *Coverage, asked store.AnalyticsFilter) error {
 	counts, err := p.cfg.DB.CoverageEvents(ctx, page.Viewer.Org, asked)
 	for _, kind := range store.EventKinds {
-		page.Events = append(page.Events, EventCount{words(kind), counts[kind]})
+		page.Events = append(page.Events, EventCount{eventNames[kind], counts[kind]})
 	}
 	return err
 }
@@ -107,6 +107,12 @@ func coverageTable(id, title, what, filter string, groups []store.CoverageGroup,
 			Path: commitRows(from, to) + "&" + filter + "=" + url.QueryEscape(g.Key)})
 	}
 	return t
+}
+
+// eventNames are the kinds of events as a count has them.
+var eventNames = map[store.EventKind]string{
+	store.EventPush: "Pushes", store.EventPushWithoutNotes: "Pushes without notes", store.EventNoteRewritten: "Notes rewritten",
+	store.EventNoteDeleted: "Notes deleted", store.EventRefRewritten: "Notes refs rewritten", store.EventRefDeleted: "Notes refs deleted",
 }
 
 // commitRows is where the commits of a period are.

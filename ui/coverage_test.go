@@ -16,7 +16,7 @@ func TestPushesAreCountedAfterTheRestOfCoverage(t *testing.T) {
 	w := newWorld(t)
 	storetest.FillHistory(t, w.db.Pool(), w.org.ID, 1000)
 	b := w.person(w.org, "ada@example.com", access.RoleViewer)
-	const there = "<dt>push without notes</dt>"
+	const there = "<dt>Pushes without notes</dt>"
 	first := b.get("/coverage").want(http.StatusOK).says(`hx-get="/coverage?days=30&amp;events=on"`).says(`<a href="/coverage?days=30&amp;events=on#events">`).
 		says(`id="repos"`)
 	if strings.Contains(first.body, there) {

@@ -28,7 +28,7 @@ func functions(files assets) template.FuncMap {
 		"seg": url.PathEscape, "short": short, "plain": plain, "join": strings.Join, "branch": branch, "list": list,
 		"count": count, "amount": amount, "usd": usd, "percent": percent, "words": words, "lower": strings.ToLower,
 		"more": func(all, shown int) int { return max(all-shown, 0) }, "millis": millis,
-		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "sure": newSure, "keyKind": keyKind, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
+		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "sure": newSure, "keyKind": keyKind, "person": person, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
 		"nilID": func(id uuid.UUID) bool { return id == uuid.Nil },
 	}
 }
@@ -76,7 +76,7 @@ func words(name any) string {
 
 // fieldNames are the labels of fields that are not their names with a capital.
 var fieldNames = map[string]string{
-	"email": "Address", "emails": "Other addresses", "scopes": "What it may do", "title": "What people read", "input": "In", "output": "Out",
+	"email": "Address", "emails": "Other addresses", "scopes": "What it may do", "title": "Name that pages show", "input": "In", "output": "Out",
 	"q": "Search", "repo": "Repository", "repos": "Repositories", "min_cost": "Cost from", "max_cost": "Cost to", "policy_result": "Policies", "current": "State",
 	"sort": "Order", "col": "Columns", "noted": "Note", "class": "With lines that are", "public_key": "Public key", "old_password": "Present password",
 	"api_url": "Address of the API", "remote_url": "Address", "excluded_paths": "Paths that do not count", "grace_seconds": "Grace period", "grace": "Grace period",
@@ -98,6 +98,9 @@ func fieldName(field string) string {
 	}
 	return name
 }
+
+// person is a principal as people say it: a person by the address alone.
+func person(principal string) string { return strings.TrimPrefix(principal, "user:") }
 
 // keyKind is what kind of key a principal is, and the end of its id.
 func keyKind(principal string) string {

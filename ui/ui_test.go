@@ -98,3 +98,15 @@ func TestChartsSayWhatABarIsOf(t *testing.T) {
 		}
 	}
 }
+
+// Every kind of event has a name of its own.
+func TestEventsHaveNames(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, kind := range store.EventKinds {
+		names[eventNames[kind]] = true
+	}
+	if names[""] || len(names) != len(store.EventKinds) {
+		t.Errorf("the names of %d kinds are %v", len(store.EventKinds), names)
+	}
+}
