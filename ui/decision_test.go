@@ -77,6 +77,11 @@ func TestFieldsAreNamedAsFormsNameThem(t *testing.T) {
 			t.Errorf("%q is called %q, want %q", field, got, want)
 		}
 	}
+	for value, want := range map[string]string{"org": "organisation", "true": "yes", "false": "no", "": "", "same_push": "same push"} {
+		if got := choiceName(value); got != want {
+			t.Errorf("%q is offered as %q, want %q", value, got, want)
+		}
+	}
 	for seconds, want := range map[int]string{900: "15m", 5400: "1h30m", 7200: "2h", 90: "1m30s", 0: "0s"} {
 		if got := graceText(seconds); got != want {
 			t.Errorf("%d seconds are %q, want %q", seconds, got, want)

@@ -28,7 +28,7 @@ func functions(files assets) template.FuncMap {
 		"seg": url.PathEscape, "short": short, "plain": plain, "join": strings.Join, "branch": branch, "list": list,
 		"count": count, "amount": amount, "usd": usd, "percent": percent, "words": words, "lower": strings.ToLower,
 		"more": func(all, shown int) int { return max(all-shown, 0) }, "millis": millis,
-		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "sure": newSure, "keyKind": keyKind, "person": person, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
+		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "sure": newSure, "keyKind": keyKind, "person": person, "choice": choiceName, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
 		"nilID": func(id uuid.UUID) bool { return id == uuid.Nil },
 	}
 }
@@ -97,6 +97,19 @@ func fieldName(field string) string {
 		name += ", entry " + plain(strings.TrimSuffix(rest, "]"))
 	}
 	return name
+}
+
+// choiceName is a value of a rule as a form offers it.
+func choiceName(value string) string {
+	switch value {
+	case "true":
+		return "yes"
+	case "false":
+		return "no"
+	case "org":
+		return "organisation"
+	}
+	return words(value)
 }
 
 // person is a principal as people say it: a person by the address alone.
