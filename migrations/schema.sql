@@ -1507,6 +1507,19 @@ CREATE TABLE public.identity_rules (
     CONSTRAINT identity_rules_person_check CHECK (((person = lower(person)) AND (person <> ''::text)))
 );
 
+CREATE TABLE public.late_noted (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    commit text NOT NULL,
+    pushed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.late_noted_marks (
+    org_id uuid NOT NULL,
+    repo_id uuid NOT NULL,
+    revision bigint NOT NULL
+);
+
 CREATE TABLE public.line_branches (
     org_id uuid NOT NULL,
     repo_id uuid NOT NULL,
@@ -2548,6 +2561,12 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.identity_rules
     ADD CONSTRAINT identity_rules_pkey PRIMARY KEY (org_id, email);
 
+ALTER TABLE ONLY public.late_noted_marks
+    ADD CONSTRAINT late_noted_marks_pkey PRIMARY KEY (org_id, repo_id);
+
+ALTER TABLE ONLY public.late_noted
+    ADD CONSTRAINT late_noted_pkey PRIMARY KEY (org_id, repo_id, commit);
+
 ALTER TABLE ONLY public.line_branches
     ADD CONSTRAINT line_branches_pkey PRIMARY KEY (org_id, repo_id, ref);
 
@@ -2839,6 +2858,8 @@ CREATE UNIQUE INDEX holds_active ON public.holds USING btree (org_id, repo_id, r
 CREATE INDEX holds_decision ON public.holds USING btree (org_id, decision_id);
 
 CREATE INDEX identities_person ON public.identities USING btree (org_id, person);
+
+CREATE INDEX late_noted_time ON public.late_noted USING btree (org_id, pushed_at) INCLUDE (repo_id, commit);
 
 CREATE INDEX line_demands_commit ON public.line_demands USING btree (org_id, repo_id, commit);
 

@@ -64,11 +64,13 @@ func (f AnalyticsFilter) pushEvents(c *conditions, without bool) string {
 	where := f.eventWhere(c, "p.repo_id", "p.author_email", "p.pushed_at")
 	having := "NOT bool_and(coalesce(l.bot, false))"
 	if without {
-		having += " AND NOT bool_or(p.noted OR coalesce(l.noted, false))"
+		having += " AND NOT bool_or(p.noted OR CASE WHEN l.revision > coalesce(m.revision, 0) THEN l.noted ELSE n.commit IS NOT NULL END)"
 	}
 	return `(SELECT d.at, d.id::text AS id, d.repo_id, '' AS ref, '' AS commit, d.pusher AS by, d.id AS decision_id
 		FROM (SELECT p.decision_id FROM pushed_commits p
 		      LEFT JOIN commit_lines l ON l.org_id = p.org_id AND l.repo_id = p.repo_id AND l.commit = p.commit
+		      LEFT JOIN late_noted n ON n.org_id = p.org_id AND n.repo_id = p.repo_id AND n.commit = p.commit
+		      LEFT JOIN late_noted_marks m ON m.org_id = p.org_id AND m.repo_id = p.repo_id
 		      WHERE p.org_id = $1` + where + ` GROUP BY 1 HAVING ` + having + `) x
 		JOIN decisions d ON d.org_id = $1 AND d.id = x.decision_id)`
 }
@@ -137,24 +139,33 @@ func (f AnalyticsFilter) countEvents(ctx context.Context, q querier, org uuid.UU
 	return counts, nil
 }
 
-// countPushes is how many rows pushEvents has of either kind, found in one walk:
-// a push has commits of people if not all are among those of bots, which are few,
-// and only of a push that came without notes need the commits be looked up.
+// countPushes is how many rows pushEvents has of either kind, found in one walk of
+// the commits that were pushed: those of bots, those that were noted later, and the
+// lines that NoteLate has not seen yet are few, or of the same period.
 func (f AnalyticsFilter) countPushes(ctx context.Context, q querier, org uuid.UUID) (CoverageEvents, error) {
 	c := &conditions{args: []any{org}}
 	where := f.eventWhere(c, "p.repo_id", "p.author_email", "p.pushed_at")
+	late := f
+	// Whose the commits are, the pushed ones say.
+	late.Emails = nil
 	row, err := collectOne[struct{ Pushes, Without int64 }](ctx, q, "counting pushes", `
-		WITH p AS MATERIALIZED (SELECT p.decision_id, p.repo_id, p.commit, p.noted FROM pushed_commits p WHERE p.org_id = $1`+where+`),
-		bots AS MATERIALIZED (SELECT l.repo_id, l.commit FROM commit_lines l WHERE l.org_id = $1 AND l.bot),
-		pushes AS MATERIALIZED (SELECT p.decision_id, bool_or(p.noted) AS noted FROM p LEFT JOIN bots b USING (repo_id, commit)
-		                        GROUP BY 1 HAVING bool_or(b.commit IS NULL))
-		SELECT count(*) AS pushes, count(*) FILTER (WHERE NOT noted) - (
-			SELECT count(DISTINCT p.decision_id) FROM p JOIN pushes x USING (decision_id)
-			JOIN commit_lines l ON l.org_id = $1 AND l.repo_id = p.repo_id AND l.commit = p.commit
-			WHERE NOT x.noted AND l.noted) AS without
-		FROM pushes`, append([]any{planned}, c.args...)...)
+		WITH bots AS MATERIALIZED (SELECT l.repo_id, l.commit FROM commit_lines l WHERE l.org_id = $1 AND l.bot),
+		late AS MATERIALIZED (SELECT n.repo_id, n.commit FROM late_noted n WHERE n.org_id = $1`+late.eventWhere(c, "n.repo_id", "", "n.pushed_at")+`),
+		fresh AS MATERIALIZED (`+freshLines+`)
+		SELECT count(*) AS pushes, count(*) FILTER (WHERE NOT noted) AS without FROM (
+			SELECT bool_or(p.noted OR coalesce(f.noted, n.commit IS NOT NULL)) AS noted
+			FROM pushed_commits p LEFT JOIN bots b USING (repo_id, commit) LEFT JOIN late n USING (repo_id, commit)
+			LEFT JOIN fresh f USING (repo_id, commit)
+			WHERE p.org_id = $1`+where+` GROUP BY p.decision_id HAVING bool_or(b.commit IS NULL)) x`, append([]any{planned}, c.args...)...)
 	return CoverageEvents{EventPush: row.Pushes, EventPushWithoutNotes: row.Without}, err
 }
+
+// freshLines are the commits whose lines NoteLate has not seen yet.
+const freshLines = `
+	SELECT l.repo_id, l.commit, l.noted FROM repos r LEFT JOIN late_noted_marks m ON m.org_id = r.org_id AND m.repo_id = r.id
+	CROSS JOIN LATERAL (SELECT l.repo_id, l.commit, l.noted FROM commit_lines l
+	                    WHERE l.org_id = $1 AND l.repo_id = r.id AND l.revision > coalesce(m.revision, 0)) l
+	WHERE r.org_id = $1`
 
 // Events lists up to limit events of a kind, newest first, after the position
 // (nil: from the start).

@@ -65,6 +65,7 @@ var personal = readPersonal(map[string]string{
 	"commits":              "git: commit parents; address: author_email committer_email; addresses: co_authors; name: author_name@author_email committer_name@committer_email; words: subject agents",
 	"identities":           "joined: email person; impersonal: source",
 	"identity_rules":       "joined: email person; words: created_by",
+	"late_noted":           "git: commit",
 	"line_branches":        "git: ref tip base; words: requested_by",
 	"line_demands":         "git: commit; impersonal: receipt_id",
 	"line_rollup_months":   "impersonal: dimension key2; sum: key",

@@ -177,6 +177,9 @@ const (
 	// resultsEvery is the pause between two looks for receipts that came at the
 	// moment of a verdict on them.
 	resultsEvery = 5 * time.Minute
+	// lateNotesEvery is the pause between two looks for notes that came after their
+	// commits; questions look themselves at what came since.
+	lateNotesEvery = time.Minute
 	// peopleEvery is the pause between two looks for receipts whose user is to be
 	// compared with their commits.
 	peopleEvery = 30 * time.Second
@@ -278,6 +281,9 @@ func tasks(cfg *Config, db *store.DB, enforcer *enforce.Enforcer, connector *con
 		{Name: queue.PriceTask, Every: pricesEvery, Timeout: pricesTimeout, Work: db.Reprice},
 		{Name: "receipt-results", Every: resultsEvery, Timeout: pricesTimeout, Work: func(ctx context.Context) error {
 			return db.MarkResults(ctx, time.Now())
+		}},
+		{Name: "late-notes", Every: lateNotesEvery, Timeout: pricesTimeout, Work: func(ctx context.Context) error {
+			return db.NoteLate(ctx, time.Now())
 		}},
 		{Name: queue.PeopleTask, Every: peopleEvery, Timeout: pricesTimeout, Work: peopleWork(db)},
 	}

@@ -90,6 +90,9 @@ func (s *server) makeFilled(ctx context.Context, t testing.TB, template, name st
 	db := OpenDSN(t, withDatabase(s.url, name))
 	org := MustOrg(t, db, FilledOrg)
 	fill(t, db.Pool(), filling{org: org.ID, n: n, repos: filledRepos, end: time.Now().UTC().Truncate(time.Hour), history: true})
+	if err := db.NoteLate(ctx, start); err != nil {
+		return err
+	}
 	t.Logf("%d receipts and what goes with them made in %s", n, time.Since(start).Round(time.Second))
 	_, err := s.admin.Exec(ctx, "ALTER DATABASE "+quote(name)+" WITH IS_TEMPLATE true")
 	return err
