@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -55,6 +56,23 @@ func TestEventsAreCountedAsTheyAreListed(t *testing.T) {
 	}
 	if diff := cmp.Diff(changed, eventsAgree(t, db, org.ID, filters)); diff != "" {
 		t.Errorf("the second look changed what is counted (-before +after):\n%s", diff)
+	}
+	lateNotesAddUp(t, db, org.ID, true)
+	exec(t, db, `DELETE FROM late_noted WHERE commit IN (SELECT commit FROM late_noted ORDER BY commit LIMIT 1)`)
+	lateNotesAddUp(t, db, org.ID, false)
+}
+
+// lateNotesAddUp wants the check of all sums to find late notes as they should be, or
+// not.
+func lateNotesAddUp(t *testing.T, db *store.DB, org uuid.UUID, want bool) {
+	t.Helper()
+	report, err := db.CheckNumbers(t.Context(), org, 100, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := !slices.ContainsFunc(report.Differences, func(d store.NumberDifference) bool { return d.Table == "late_noted" })
+	if got != want {
+		t.Errorf("late notes add up: %t, want %t: %+v", got, want, report.Differences)
 	}
 }
 

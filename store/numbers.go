@@ -138,7 +138,7 @@ func (k keptSum) shown() (dimension, repo, day, rest string) {
 var keptSums = slices.Concat(
 	[]keptSum{promptsKept, sessionsKept},
 	byGrain(receiptSums), byGrain(promptSumsKept), []keptSum{filesKept, commitsKept, ownersKept}, byGrain(lineSumsKept), byGrain(pathSumsKept),
-	liveKept, []keptSum{pushedDaysKept, pushedSpendKept, resultsKept},
+	liveKept, []keptSum{pushedDaysKept, pushedSpendKept, resultsKept, lateKept},
 )
 
 // byGrain has the sums by day and by month, whose table is called in the plural
@@ -196,6 +196,21 @@ var resultsKept = keptSum{
 	table: "receipt_results", key: []string{"receipt_id", "result"}, facts: []string{"timestamp", "cost_usd", "terms", "prompt_summary"},
 	counted: `SELECT * FROM receipt_result_rows($1, ARRAY(SELECT DISTINCT c.receipt_id FROM receipt_commits c WHERE c.org_id = $1))`,
 }
+
+// lateKept are the commits that were noted after their push, as far as NoteLate has
+// looked: a moment later there may be more.
+var lateKept = keptSum{
+	table: "late_noted", key: []string{"repo_id", "commit"}, facts: []string{"pushed_at"},
+	stored: `SELECT n.* FROM late_noted n
+		JOIN pushed_commits p USING (org_id, repo_id, commit) JOIN commit_lines l USING (org_id, repo_id, commit)
+		JOIN late_noted_marks m USING (org_id, repo_id)
+		WHERE n.org_id = $1 AND l.revision <= m.revision AND ` + lateSettled,
+	counted: `SELECT p.repo_id, p.commit, p.pushed_at FROM late_noted_marks n JOIN pushed_commits p USING (org_id, repo_id)
+		JOIN commit_lines l USING (org_id, repo_id, commit)
+		WHERE n.org_id = $1 AND l.noted AND l.revision <= n.revision AND ` + lateSettled,
+}
+
+const lateSettled = `NOT p.noted AND p.pushed_at < now() - interval '10 minutes'`
 
 // promptNumbers are the sums of prompt_rollups.
 var promptNumbers = []string{"prompts", "cost_usd", "scored", "score", "excellent", "good", "fair", "timed", "seconds"}
