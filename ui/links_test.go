@@ -39,7 +39,7 @@ func TestTheFirstAdminIsMadeByTheLinkOfTheFirstStart(t *testing.T) {
 	}
 	b, path := w.browser(), auth.LinkURL("", store.LinkSetup, first.Setup)
 	b.get(path).want(200).says(`name="email"`)
-	b.post(path, "email", "root", "name", "Ada", "password", password).want(400).says("email: give an address").says(`value="Ada"`)
+	b.post(path, "email", "root", "name", "Ada", "password", password).want(400).says("Address: give an address").says(`value="Ada"`)
 	b.post(path, "email", "root@example.com", "name", "Ada", "password", "short").want(400).says("at least 12 characters")
 	b.post(path, "email", "Root@example.com", "name", "Ada", "password", password).leads("/")
 	b.get("/account").want(200).says("<bdi>Ada</bdi>, <bdi>root@example.com</bdi>, admin")
