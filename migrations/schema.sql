@@ -1415,6 +1415,30 @@ CREATE TABLE public.decisions (
     CONSTRAINT decisions_state_check CHECK ((state = ANY (ARRAY['final'::text, 'pending'::text, 'held'::text, 'released'::text, 'withdrawn'::text])))
 );
 
+CREATE TABLE public.endpoints (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    origin text NOT NULL,
+    url bytea NOT NULL,
+    secret bytea NOT NULL,
+    previous_secret bytea,
+    previous_until timestamp with time zone,
+    types text[] DEFAULT '{}'::text[] NOT NULL,
+    repos uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled text DEFAULT ''::text NOT NULL,
+    removed_at timestamp with time zone,
+    succeeded_at timestamp with time zone,
+    failing_since timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    rest_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    claimed_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT endpoints_disabled_check CHECK ((disabled = ANY (ARRAY[''::text, 'asked'::text, 'gone'::text, 'failing'::text])))
+);
+
 CREATE TABLE public.erasures (
     org_id uuid NOT NULL,
     person bytea NOT NULL,
@@ -1715,6 +1739,33 @@ CREATE TABLE public.mailmaps (
     blob text NOT NULL,
     addresses integer NOT NULL,
     read_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.message_attempts (
+    org_id uuid NOT NULL,
+    message_id uuid NOT NULL,
+    number integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    took_ms integer NOT NULL,
+    status integer NOT NULL,
+    error text NOT NULL,
+    answer text NOT NULL
+);
+
+CREATE TABLE public.messages (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    type text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    repo_id uuid,
+    data json NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT messages_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text])))
 );
 
 CREATE TABLE public.note_archives (
@@ -2540,6 +2591,9 @@ ALTER TABLE ONLY public.decision_inputs
 ALTER TABLE ONLY public.decisions
     ADD CONSTRAINT decisions_pkey PRIMARY KEY (org_id, id);
 
+ALTER TABLE ONLY public.endpoints
+    ADD CONSTRAINT endpoints_pkey PRIMARY KEY (org_id, id);
+
 ALTER TABLE ONLY public.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (org_id, person);
 
@@ -2614,6 +2668,12 @@ ALTER TABLE ONLY public.mailmap_addresses
 
 ALTER TABLE ONLY public.mailmaps
     ADD CONSTRAINT mailmaps_pkey PRIMARY KEY (org_id, repo_id);
+
+ALTER TABLE ONLY public.message_attempts
+    ADD CONSTRAINT message_attempts_pkey PRIMARY KEY (org_id, message_id, number);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (org_id, id);
 
 ALTER TABLE ONLY public.note_archives
     ADD CONSTRAINT note_archives_pkey PRIMARY KEY (org_id, repo_id, ref, tip);
@@ -2887,6 +2947,14 @@ CREATE INDEX live_runs_receipt ON public.live_runs USING btree (org_id, receipt_
 
 CREATE INDEX login_failures_age ON public.login_failures USING btree (failed_at);
 
+CREATE INDEX messages_age ON public.messages USING btree (org_id, created_at);
+
+CREATE INDEX messages_due ON public.messages USING btree (org_id, endpoint_id, next_at, id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX messages_endpoint ON public.messages USING btree (org_id, endpoint_id, id);
+
+CREATE INDEX messages_failed ON public.messages USING btree (org_id, endpoint_id, id) WHERE (state = 'failed'::text);
+
 CREATE UNIQUE INDEX note_bodies_seq ON public.note_bodies USING btree (org_id, seq);
 
 CREATE INDEX note_versions_blob ON public.note_versions USING btree (org_id, repo_id, blob) WHERE (blob IS NOT NULL);
@@ -3150,6 +3218,9 @@ ALTER TABLE ONLY public.bot_rules
 ALTER TABLE ONLY public.bots_due
     ADD CONSTRAINT bots_due_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.endpoints
+    ADD CONSTRAINT endpoints_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.forge_connections
     ADD CONSTRAINT forge_connections_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
 
@@ -3158,6 +3229,9 @@ ALTER TABLE ONLY public.grants
 
 ALTER TABLE ONLY public.identity_rules
     ADD CONSTRAINT identity_rules_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.message_attempts
+    ADD CONSTRAINT message_attempts_org_id_message_id_fkey FOREIGN KEY (org_id, message_id) REFERENCES public.messages(org_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.orgs(id) ON DELETE CASCADE;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,8 +38,8 @@ func (tx *Tx) RecordDecision(ctx context.Context, by access.Principal, d *NewDec
 	for _, text := range []*string{&d.Pusher, &d.PusherName, &d.Forge, &d.Via, &d.Override} {
 		*text = clean(*text)
 	}
-	b := &pgx.Batch{}
-	w := &decisionWriter{batch: b, org: d.Org, decision: &d.Decision}
+	w := tx.decisionWriter(d.Org, &d.Decision)
+	b := w.batch
 	if d.Refs == nil {
 		d.Refs = []push.Ref{}
 	}
@@ -56,6 +57,7 @@ func (tx *Tx) RecordDecision(ctx context.Context, by access.Principal, d *NewDec
 		b.Queue(`INSERT INTO open_pushes (org_id, decision_id, place, session) VALUES ($1, $2, $3, $4)`, d.Org, d.ID, d.Place, d.RequestID)
 	}
 	w.audit(by, auditAction(d), map[string]any{"decision": d.ID, "pusher": d.Pusher, "state": d.State, "override": d.Override})
+	w.tellPush(d.Verdict)
 	return w.send(ctx, tx, "recording a decision")
 }
 
@@ -72,6 +74,14 @@ type decisionWriter struct {
 	org      uuid.UUID
 	decision *Decision
 	err      error
+	// messages are the statements of the batch that write messages, which lead to
+	// pages.
+	messages []int
+	page     func(path string) string
+}
+
+func (tx *Tx) decisionWriter(org uuid.UUID, d *Decision) *decisionWriter {
+	return &decisionWriter{batch: &pgx.Batch{}, org: org, decision: d, page: tx.page}
 }
 
 // json encodes a value of our own for a column of that type.
@@ -120,12 +130,20 @@ func (w *decisionWriter) send(ctx context.Context, tx *Tx, op string) error {
 	if w.err != nil {
 		return w.err
 	}
+	var written int64
 	results := tx.SendBatch(ctx, w.batch)
-	for range w.batch.Len() {
-		if _, err := results.Exec(); err != nil {
+	for i := range w.batch.Len() {
+		tag, err := results.Exec()
+		if err != nil {
 			_ = results.Close()
 			return translate(err, "%s", op)
 		}
+		if slices.Contains(w.messages, i) {
+			written += tag.RowsAffected()
+		}
 	}
-	return translate(results.Close(), "%s", op)
+	if err := results.Close(); err != nil {
+		return translate(err, "%s", op)
+	}
+	return tx.wake(ctx, written)
 }

@@ -235,3 +235,36 @@ func ExplainFigures(ctx context.Context, db *DB, org uuid.UUID, ask FiguresQuest
 	})
 	return plans, err
 }
+
+// ExplainMessages are the plans of what the sender asks for, of lists of an
+// endpoint's messages, and of the statement that writes them.
+func ExplainMessages(ctx context.Context, db *DB, org, endpoint uuid.UUID) (plans []string, err error) {
+	err = db.InTx(ctx, func(tx *Tx) error {
+		e := &explainer{querier: tx}
+		args, err := told{kind: ToldRefused, repo: newID(), data: 1}.arguments(org)
+		if err != nil {
+			return err
+		}
+		for _, ask := range []struct {
+			sql  string
+			args []any
+		}{{sqlClaimEndpoints, []any{16, time.Minute}}, {sqlDueMessage, []any{org, endpoint}}, {sqlTell, args}} {
+			rows, err := e.Query(ctx, ask.sql, ask.args...)
+			if err != nil {
+				return err
+			}
+			rows.Close()
+		}
+		for _, f := range []MessageFilter{{Endpoint: endpoint}, {Endpoint: endpoint, State: MessageFailed}, {Endpoint: endpoint, State: MessageWaiting}, {}} {
+			if _, err := messages(ctx, e, org, f, newID(), 50); err != nil {
+				return err
+			}
+		}
+		if _, err := readEndpoint(ctx, e, org, endpoint); err != nil {
+			return err
+		}
+		plans = e.plans
+		return nil
+	})
+	return plans, err
+}

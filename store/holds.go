@@ -106,6 +106,9 @@ func (tx *Tx) endHold(ctx context.Context, by access.Principal, hold *RepoHold, 
 	if err != nil || tag.RowsAffected() == 0 {
 		return translate(err, "releasing decision %s", hold.DecisionID)
 	}
+	if err := tx.tellReleased(ctx, by, hold.DecisionID); err != nil {
+		return err
+	}
 	_, err = tx.Exec(ctx, `
 		UPDATE commit_statuses SET state = 'success', description = 'Released by an administrator', changed_at = clock_timestamp(),
 			attempts = 0, error = '', next_at = now()

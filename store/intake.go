@@ -227,7 +227,7 @@ func (db *DB) RecordFaults(ctx context.Context, src Source, faults ...Fault) err
 		if err := in.Stage(ctx, NewRows(src, Batch{Faults: faults})); err != nil {
 			return err
 		}
-		return in.run(ctx, statement{"adding findings", sqlFindings, nil})
+		return in.addFindings(ctx)
 	})
 }
 

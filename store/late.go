@@ -222,7 +222,7 @@ var releases = map[string]string{
 // that led to it, violations, holds and counts. A judgement that changes nothing
 // leaves only the note of when it was made.
 func (tx *Tx) Settle(ctx context.Context, by access.Principal, s Settlement) error {
-	w := &decisionWriter{batch: &pgx.Batch{}, org: s.Waiting.OrgID, decision: &s.Waiting.Decision}
+	w := tx.decisionWriter(s.Waiting.OrgID, &s.Waiting.Decision)
 	before := s.Waiting.Verdict
 	if s.Waiting.LateVerdict != nil {
 		before = *s.Waiting.LateVerdict
@@ -243,6 +243,7 @@ func (tx *Tx) Settle(ctx context.Context, by access.Principal, s Settlement) err
 	if moved {
 		w.event(by, s.Event, map[string]any{"outcome": s.Verdict.Outcome})
 		w.audit(by, "decision."+string(s.State), map[string]any{"decision": w.decision.ID, "event": s.Event})
+		w.tellLate(s)
 	}
 	return w.send(ctx, tx, "settling a decision")
 }
@@ -362,7 +363,7 @@ func (tx *Tx) noteGone(ctx context.Context, by access.Principal, repo, decision 
 			continue
 		}
 		noted = append(noted, waiting[i].ID)
-		w := &decisionWriter{batch: &pgx.Batch{}, org: by.Org, decision: &waiting[i]}
+		w := tx.decisionWriter(by.Org, &waiting[i])
 		w.event(by, EventGone, map[string]any{"refs": gone, "by": decision})
 		if err := w.send(ctx, tx, "noting deleted refs"); err != nil {
 			return nil, err

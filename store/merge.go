@@ -61,7 +61,14 @@ func (in *Intake) Merge(ctx context.Context, opt MergeOptions, reread Reread) er
 		statement{"updating links", sqlUpdateLinks, nil},
 		statement{"adding links", sqlLinks, nil},
 		statement{"adding attestations", sqlAttestations, nil},
-		statement{"adding findings", sqlFindings, nil},
+	)
+	if err != nil {
+		return err
+	}
+	if err := in.addFindings(ctx); err != nil {
+		return err
+	}
+	err = in.run(ctx,
 		statement{"settling findings", sqlSettled, nil},
 		statement{"demanding the lines of commits", sqlDemandLines, nil},
 	)
@@ -308,11 +315,17 @@ const sqlAttestations = `
 	FROM stage_attestations ORDER BY commit, blob, position
 	ON CONFLICT DO NOTHING`
 
+// Those that are new are returned, as far as somebody is told of them.
 const sqlFindings = `
-	INSERT INTO findings (org_id, id, repo_id, code, severity, ref, commit, blob, receipt_id, location, message)
-	SELECT DISTINCT ON (id) @org::uuid, id, repo_id, code, severity, ref, commit, blob, receipt_id, location, message
-	FROM stage_findings ORDER BY id
-	ON CONFLICT DO NOTHING`
+	WITH added AS (
+		INSERT INTO findings (org_id, id, repo_id, code, severity, ref, commit, blob, receipt_id, location, message)
+		SELECT DISTINCT ON (id) @org::uuid, id, repo_id, code, severity, ref, commit, blob, receipt_id, location, message
+		FROM stage_findings ORDER BY id
+		ON CONFLICT DO NOTHING
+		RETURNING id, repo_id, code, ref, commit, receipt_id, message)
+	SELECT id, repo_id, code, ref, commit, receipt_id, message FROM added
+	WHERE code = ANY(@codes) AND repo_id IS NOT NULL AND EXISTS (SELECT FROM endpoints WHERE org_id = @org AND disabled_at IS NULL)
+	ORDER BY repo_id, ref, code, id`
 
 // A note that was missing and has been read now is missing no more.
 const sqlSettled = `

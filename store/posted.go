@@ -106,9 +106,11 @@ func (in *Intake) post(ctx context.Context, bodies []Body) error {
 	err := in.run(ctx,
 		statement{"adding links", sqlPostLinks, nil},
 		statement{"finding touched receipts", sqlTouched, nil},
-		statement{"adding findings", sqlFindings, nil},
 		statement{"demanding the lines of commits", sqlDemandPostedLines, nil})
 	if err != nil {
+		return err
+	}
+	if err := in.addFindings(ctx); err != nil {
 		return err
 	}
 	return in.mergeReceipts(ctx, func(context.Context, []BodyRef) error { return nil })

@@ -19,7 +19,7 @@ func (db *DB) RecordRefusedNotes(ctx context.Context, by access.Principal, repo 
 		if err := in.Stage(ctx, NewRows(src, Batch{Faults: faults})); err != nil {
 			return err
 		}
-		if err := in.run(ctx, statement{"adding findings", sqlFindings, nil}); err != nil {
+		if err := in.addFindings(ctx); err != nil {
 			return err
 		}
 		for _, f := range faults {

@@ -416,7 +416,11 @@ var reportSQL = map[ReportQuery]string{
 			SELECT 3, 'forge', f.forge || ': ' || f.owner || coalesce(' at ' || nullif(f.api_url, ''), ''), 'is told outcomes of pushes', f.created_at, f.checked_at
 			FROM forge_connections f WHERE f.org_id = @org AND f.created_at < @to AND coalesce(f.revoked_at, 'infinity') >= @from
 			UNION ALL
-			SELECT 4, 'remote', r.name, 'is forwarded pushes', NULL, NULL
+			SELECT 4, 'endpoint', e.name || ' at ' || e.origin, CASE WHEN e.types = '{}' THEN 'is told of everything' ELSE 'is told of ' || array_to_string(e.types, ', ') END,
+			       e.created_at, e.succeeded_at
+			FROM endpoints e WHERE e.org_id = @org AND e.created_at < @to AND coalesce(e.removed_at, 'infinity') >= @from
+			UNION ALL
+			SELECT 5, 'remote', r.name, 'is forwarded pushes', NULL, NULL
 			FROM repos r WHERE r.org_id = @org AND r.gateway = 'forwarding' AND ` + inRepos("r.id") + `) q
 		ORDER BY q.nth, q.who, q.since`,
 }

@@ -43,6 +43,8 @@ var retainedClasses = []retained{
 			SELECT org_id, forge, delivery_id FROM webhook_deliveries WHERE org_id = $1 AND received_at < $2 LIMIT $3)`},
 	{"links", 90, `
 		DELETE FROM account_links WHERE id IN (SELECT id FROM account_links WHERE org_id = $1 AND expires_at < $2 LIMIT $3)`},
+	{"messages", 90, `
+		DELETE FROM messages WHERE (org_id, id) IN (SELECT org_id, id FROM messages WHERE org_id = $1 AND created_at < $2 LIMIT $3)`},
 	{"prompts", 0, `
 		UPDATE receipts SET prompt_summary = '', response_summary = '', prompt_hash = '', detail = NULL, conversation = NULL
 		WHERE org_id = $1 AND id IN (
@@ -80,7 +82,7 @@ func retentions(ctx context.Context, q querier, org uuid.UUID) ([]Retention, err
 // older is removed by the next run of ApplyRetention.
 func (db *DB) SetRetention(ctx context.Context, by access.Principal, r Retention) error {
 	if !slices.ContainsFunc(retainedClasses, func(c retained) bool { return c.class == r.Class }) {
-		return &InvalidError{"class", "use conversations, decision_documents, deliveries, links or prompts"}
+		return &InvalidError{"class", "use conversations, decision_documents, deliveries, links, messages or prompts"}
 	}
 	if r.Days != nil && (*r.Days < 1 || *r.Days > 36500) {
 		return &InvalidError{"days", "must be from 1 to 36500, or absent for ever"}

@@ -219,6 +219,10 @@ func (tx *Tx) createReviews(ctx context.Context, by access.Principal, repo uuid.
 	if len(made) == 0 {
 		return nil, &InvalidError{"repo", "is no repository of the organisation"}
 	}
+	url := tx.page("/repositories/" + made[0].RepoID.String() + "/commits/" + made[0].Commit)
+	if err := tx.tell(ctx, by.Org, toldOfReview(made, url)); err != nil {
+		return nil, err
+	}
 	act := "review.reject"
 	if in.Approved {
 		act = "review.approve"

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,6 +28,8 @@ type DB struct {
 	sealer    Sealer
 	maxWaiver time.Duration
 	prices    *price.Book
+	publicURL string
+	told      func(context.Context, *Tx) error
 }
 
 // Config says how to reach the database.
@@ -42,6 +45,9 @@ type Config struct {
 	// Prices is the price book beneath those of organisations; nil means the one
 	// that the program was built with.
 	Prices *price.Book
+	// PublicURL is where people find the daemon's pages, which messages lead to;
+	// empty leaves the links out.
+	PublicURL string
 }
 
 // Open makes the pool. It does not wait for the database: a server that is
@@ -71,8 +77,14 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 			return nil, err
 		}
 	}
-	return &DB{pool: pool, sealer: cfg.Sealer, maxWaiver: cmp.Or(cfg.MaxWaiver, DefaultMaxWaiver), prices: cfg.Prices}, nil
+	return &DB{pool: pool, sealer: cfg.Sealer, maxWaiver: cmp.Or(cfg.MaxWaiver, DefaultMaxWaiver), prices: cfg.Prices,
+		publicURL: strings.TrimRight(cfg.PublicURL, "/")}, nil
 }
+
+// OnMessages has fn called in every transaction that writes messages for
+// endpoints, so that they are sent soon. It is set before the DB is used; without
+// it messages wait for the regular look.
+func (db *DB) OnMessages(fn func(context.Context, *Tx) error) { db.told = fn }
 
 // Close waits for borrowed connections and closes the pool.
 func (db *DB) Close() { db.pool.Close() }
@@ -88,8 +100,10 @@ func (db *DB) Ping(ctx context.Context) error {
 // Tx is a running transaction.
 type Tx struct {
 	pgx.Tx
-	sealer Sealer
-	prices *price.Book
+	sealer    Sealer
+	prices    *price.Book
+	publicURL string
+	told      func(context.Context, *Tx) error
 }
 
 // InTx runs fn in a transaction: committed if fn returns nil, else rolled
@@ -109,7 +123,7 @@ func (db *DB) inTx(ctx context.Context, options pgx.TxOptions, fn func(*Tx) erro
 		defer cancel()
 		_ = tx.Rollback(end)
 	}()
-	if err := fn(&Tx{Tx: tx, sealer: db.sealer, prices: db.prices}); err != nil {
+	if err := fn(&Tx{Tx: tx, sealer: db.sealer, prices: db.prices, publicURL: db.publicURL, told: db.told}); err != nil {
 		return err
 	}
 	return translate(tx.Commit(ctx), "committing")

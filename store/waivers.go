@@ -155,6 +155,9 @@ func (tx *Tx) createWaiver(ctx context.Context, by access.Principal, in NewWaive
 	if err != nil {
 		return Waiver{}, err
 	}
+	if err := tx.tell(ctx, by.Org, waiver.told(tx.page("/enforcement/waivers"))); err != nil {
+		return Waiver{}, err
+	}
 	return waiver, tx.Audit(ctx, by, "waiver.create", waiver.ID.String(), waiver.detail())
 }
 

@@ -106,7 +106,7 @@ func (tx *Tx) uncount(ctx context.Context, org uuid.UUID, w *Withdrawn) error {
 // recordWithdrawal writes the state with all that follows from it. Forges are
 // told nothing of commits that they have not.
 func (tx *Tx) recordWithdrawal(ctx context.Context, by access.Principal, d *Decision, why string) error {
-	w := &decisionWriter{batch: &pgx.Batch{}, org: by.Org, decision: d}
+	w := tx.decisionWriter(by.Org, d)
 	w.batch.Queue(`UPDATE decisions SET state = $3, due_at = NULL WHERE org_id = $1 AND id = $2`, by.Org, d.ID, d.State)
 	w.batch.Queue(`
 		UPDATE holds SET released_at = now(), released_by = $3, release = $4
@@ -116,6 +116,9 @@ func (tx *Tx) recordWithdrawal(ctx context.Context, by access.Principal, d *Deci
 	detail := map[string]any{"decision": d.ID, "pusher": d.Pusher, "why": why}
 	w.event(by, EventWithdrawn, detail)
 	w.audit(by, "decision."+string(d.State), detail)
+	told := w.toldOf(push.Verdict{Outcome: d.Outcome})
+	told.Event = EventWithdrawn
+	w.tell(ToldWithdrawn, time.Time{}, told)
 	return w.send(ctx, tx, "withdrawing a decision")
 }
 
@@ -141,7 +144,7 @@ func (tx *Tx) CountedPushes(ctx context.Context, org, repo uuid.UUID, since time
 // last. Of d are read: the organisation, the day, the decision's id, time and
 // repository, and what was brought.
 func (tx *Tx) CountAgain(ctx context.Context, d *NewDecision) error {
-	w := &decisionWriter{batch: &pgx.Batch{}}
+	w := tx.decisionWriter(d.Org, &d.Decision)
 	queuePushedCommits(w.batch, d)
 	queuePushedPrompts(w.batch, d)
 	return w.send(ctx, tx, "counting a push again")

@@ -205,7 +205,7 @@ func closing(resp *http.Response, problem string) error {
 // unreachable sorts the errors of a request without an answer. The words of
 // net/http hold the address, and never a header.
 func unreachable(ctx context.Context, err error) error {
-	var refused *addressError
+	var refused *AddressError
 	var withURL *url.Error
 	switch {
 	case errors.As(err, &refused):

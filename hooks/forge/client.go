@@ -59,15 +59,9 @@ const (
 
 // NewClient prepares a client. It connects to nobody yet.
 func NewClient(cfg ClientConfig) (*Client, error) {
-	roots, err := readRoots(cfg.CAFile)
+	transport, err := Transport(cfg)
 	if err != nil {
 		return nil, err
-	}
-	transport := &http.Transport{
-		DialContext:         dialer(cfg.CheckAddress),
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: connectTimeout, MaxConnsPerHost: maxConns, IdleConnTimeout: time.Minute,
-		MaxResponseHeaderBytes: maxAnswerHeader, ForceAttemptHTTP2: true,
 	}
 	c := &Client{
 		// Redirects are judged in send.
@@ -86,6 +80,20 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	return c, nil
 }
 
+// Transport makes connections as CheckAddress and CAFile of cfg allow them: directly, and to addresses that are checked when the connection is made.
+func Transport(cfg ClientConfig) (*http.Transport, error) {
+	roots, err := readRoots(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Transport{
+		DialContext:         dialer(cfg.CheckAddress),
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: connectTimeout, MaxConnsPerHost: maxConns, IdleConnTimeout: time.Minute,
+		MaxResponseHeaderBytes: maxAnswerHeader, ForceAttemptHTTP2: true,
+	}, nil
+}
+
 func readRoots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -101,11 +109,12 @@ func readRoots(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// addressError is a refusal of ClientConfig.CheckAddress.
-type addressError struct{ err error }
+// AddressError is a refusal of ClientConfig.CheckAddress, as the transport
+// returns it.
+type AddressError struct{ err error }
 
-func (e *addressError) Error() string { return e.err.Error() }
-func (e *addressError) Unwrap() error { return e.err }
+func (e *AddressError) Error() string { return e.err.Error() }
+func (e *AddressError) Unwrap() error { return e.err }
 
 // dialer connects directly, without any proxy, and only to addresses that check
 // allows: it sees them after the name was resolved.
@@ -122,14 +131,14 @@ func dialer(check func(string, netip.Addr) error) func(context.Context, string, 
 func checkDial(check func(string, netip.Addr) error, address, resolved string) error {
 	at, err := netip.ParseAddrPort(resolved)
 	if err != nil {
-		return &addressError{fmt.Errorf("%q is no address", resolved)}
+		return &AddressError{fmt.Errorf("%q is no address", resolved)}
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		host = address
 	}
 	if err := check(host, at.Addr()); err != nil {
-		return &addressError{err}
+		return &AddressError{err}
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (r Rules) CheckAddress(host string, addr netip.Addr) error {
 	case kind == "":
 		return nil
 	case kind == "invalid", kind == "zoned", kind == "unspecified", kind == "multicast":
-		return refuse("host %s is the %s address %s, which no git server has", host, kind, addr)
+		return refuse("host %s is the %s address %s, which no server has", host, kind, addr)
 	case r.AllowPrivate:
 		return nil
 	}

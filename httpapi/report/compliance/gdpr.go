@@ -43,8 +43,8 @@ func (b *builder) processing() *report.Section {
 			{Name: "Source", Value: "git notes, commits and pushes of the organisation's own repositories; accounts that administrators make"},
 			{Name: "Texts of prompts and answers", Value: texts, Note: "the setting in force when the report was made; changes of it are acts org.update in the report soc2"},
 			{Name: "Conversations", Value: conversations},
-			{Name: "Recipients", Value: "those listed under Recipients. The program runs on the organisation's machines and sends nothing elsewhere; forges that it is connected to are told the outcome of a push, without personal data beyond the commit"},
-			{Name: "Third countries", Value: "no transfer by the program"},
+			{Name: "Recipients", Value: "those listed under Recipients. The program runs on the organisation's machines and sends nothing elsewhere; forges that it is connected to are told the outcome of a push, without personal data beyond the commit, and endpoints that administrators have entered are told of pushes and decisions, with who pushed"},
+			{Name: "Third countries", Value: "no transfer by the program, but to endpoints that are there"},
 			{Name: "Retention", Value: "as listed under Retention in force"},
 			{Name: "Security", Value: "see the report soc2: access changes, audit trail chained by hashes, secrets encrypted or hashed"},
 		},
@@ -67,7 +67,7 @@ func dataCategories(counts []any) *report.Section {
 // retained says what a class of data is.
 var retained = map[string]string{
 	"conversations": "Conversations of receipts", "prompts": "Texts, hashes and details of receipts", "links": "Links of invitations and passwords",
-	"decision_documents": "What decisions were judged by", "deliveries": "Deliveries of webhooks",
+	"decision_documents": "What decisions were judged by", "deliveries": "Deliveries of webhooks", "messages": "Messages to endpoints",
 }
 
 // retention is what is kept how long.
@@ -92,7 +92,7 @@ func (b *builder) retention(ctx context.Context) (*report.Section, error) {
 func (b *builder) recipients() *report.Section {
 	return &report.Section{
 		ID: "recipients", Title: "Recipients",
-		Paragraphs: []string{"Who could read data of the organisation, or was told something, at some time of the period: people with an account, API keys that can read, connected forges, and remotes that the gateway forwards pushes to."},
+		Paragraphs: []string{"Who could read data of the organisation, or was told something, at some time of the period: people with an account, API keys that can read, connected forges, endpoints that are told of pushes and decisions with the address of who pushed, and remotes that the gateway forwards pushes to."},
 		Table: b.table(store.ReportRecipients, "", "There are none.", text("kind", "Kind"), text("who", "Who"), text("may", "Role or scopes"),
 			at("since", "Since"), at("last_used", "Last used")),
 	}
