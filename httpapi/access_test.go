@@ -22,7 +22,7 @@ import (
 
 // things are what the first organisation has, for paths to name.
 type things struct {
-	repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session, team, invitation, signIn, report, schedule string
+	repo, receipt, commit, key, secret, policy, decision, waiver, hold, connection, user, sshKey, price, session, team, invitation, signIn, report, schedule, endpoint, message string
 }
 
 func (w *world) makeThings() things {
@@ -44,6 +44,7 @@ func (w *world) makeThings() things {
 		w.t.Fatal(err)
 	}
 	th.connection = connection.ID.String()
+	th.endpoint, th.message = w.makeEndpoint()
 	w.makePeople(&th)
 	w.makeMoney(&th)
 	return th
@@ -213,6 +214,16 @@ var probes = map[string]probe{
 	"removeReport":      {func(th things) string { return "/api/v1/reports/" + th.report }, nil, 404},
 	"getReportContent":  {func(th things) string { return "/api/v1/reports/" + th.report + "/content" }, nil, 404},
 	"getReportSchema":   {fixed("/api/v1/report-schema"), nil, 200},
+
+	"listEndpoints":    {fixed("/api/v1/endpoints"), nil, 200},
+	"createEndpoint":   {fixed("/api/v1/endpoints"), map[string]any{"name": "mine", "url": "https://hooks.example.com/x"}, 201},
+	"getEndpoint":      {func(th things) string { return "/api/v1/endpoints/" + th.endpoint }, nil, 404},
+	"updateEndpoint":   {func(th things) string { return "/api/v1/endpoints/" + th.endpoint }, map[string]any{"enabled": false}, 404},
+	"removeEndpoint":   {func(th things) string { return "/api/v1/endpoints/" + th.endpoint }, nil, 404},
+	"rotateEndpoint":   {func(th things) string { return "/api/v1/endpoints/" + th.endpoint + "/rotate" }, nil, 404},
+	"pingEndpoint":     {func(th things) string { return "/api/v1/endpoints/" + th.endpoint + "/ping" }, nil, 404},
+	"listMessages":     {fixed("/api/v1/messages"), nil, 200},
+	"redeliverMessage": {func(th things) string { return "/api/v1/messages/" + th.message + "/redeliver" }, nil, 404},
 
 	"listWebhookDeliveries": {fixed("/api/v1/webhook-deliveries"), nil, 200},
 	"redeliverWebhook":      {fixed("/api/v1/webhook-deliveries/redeliver"), map[string]any{"forge": "gitea", "delivery": "backend-secret"}, 404},

@@ -23,6 +23,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/hooks/endpoint"
 	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/httpapi/auth"
@@ -83,7 +84,7 @@ func worldOver(t testing.TB, db *store.DB, change ...func(*httpapi.Config)) *wor
 	w := &world{t: t, db: db, fetches: &demands{}, judge: &judge{}, forge: newGitServer(t), log: &syncBuffer{}}
 	w.judge.Enforcer = enforce.New(enforce.Config{DB: w.db, PublicURL: "https://blameprompt.example.com", Log: zerolog.Nop(),
 		Notes: &enforce.Mirrors{DB: w.db, Root: t.TempDir()}})
-	cfg := httpapi.Config{Connections: connector(t, w.db), DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(), Enforcer: w.judge,
+	cfg := httpapi.Config{Connections: connector(t, w.db), Endpoints: &endpoint.Desk{DB: w.db, Rules: endpoint.Rules{CheckAddress: rules().CheckAddress}}, DB: w.db, Intake: ingest.New(ingest.Config{DB: w.db}), Fetches: w.fetches, Remotes: rules(), Enforcer: w.judge,
 		Log: zerolog.New(w.log), PublicURL: "https://blameprompt.example.com", Version: "test",
 		Auth: auth.Config{PerSecond: 1e6, Burst: 1e6, Guesses: 1e6}}
 	for _, f := range change {

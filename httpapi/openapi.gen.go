@@ -118,6 +118,30 @@ func (e DecisionEventState) Valid() bool {
 	}
 }
 
+// Defines values for EndpointDisabledBecause.
+const (
+	EndpointDisabledBecauseAsked   EndpointDisabledBecause = "asked"
+	EndpointDisabledBecauseEmpty   EndpointDisabledBecause = ""
+	EndpointDisabledBecauseFailing EndpointDisabledBecause = "failing"
+	EndpointDisabledBecauseGone    EndpointDisabledBecause = "gone"
+)
+
+// Valid indicates whether the value is a known member of the EndpointDisabledBecause enum.
+func (e EndpointDisabledBecause) Valid() bool {
+	switch e {
+	case EndpointDisabledBecauseAsked:
+		return true
+	case EndpointDisabledBecauseEmpty:
+		return true
+	case EndpointDisabledBecauseFailing:
+		return true
+	case EndpointDisabledBecauseGone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventKind.
 const (
 	NoteDeleted      EventKind = "note_deleted"
@@ -307,6 +331,78 @@ func (e LineBranchState) Valid() bool {
 	case LineBranchStateGone:
 		return true
 	case LineBranchStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageState.
+const (
+	MessageStateFailed  MessageState = "failed"
+	MessageStateSent    MessageState = "sent"
+	MessageStateWaiting MessageState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the MessageState enum.
+func (e MessageState) Valid() bool {
+	switch e {
+	case MessageStateFailed:
+		return true
+	case MessageStateSent:
+		return true
+	case MessageStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageType.
+const (
+	DecisionHeld             MessageType = "decision.held"
+	DecisionPending          MessageType = "decision.pending"
+	DecisionReleased         MessageType = "decision.released"
+	DecisionWithdrawn        MessageType = "decision.withdrawn"
+	FindingNotesRefDeleted   MessageType = "finding.notes_ref_deleted"
+	FindingNotesRefRewritten MessageType = "finding.notes_ref_rewritten"
+	FindingReceiptTampered   MessageType = "finding.receipt_tampered"
+	PushRefused              MessageType = "push.refused"
+	PushWarned               MessageType = "push.warned"
+	ReviewApproved           MessageType = "review.approved"
+	ReviewRejected           MessageType = "review.rejected"
+	ReviewWanted             MessageType = "review.wanted"
+	WaiverCreated            MessageType = "waiver.created"
+)
+
+// Valid indicates whether the value is a known member of the MessageType enum.
+func (e MessageType) Valid() bool {
+	switch e {
+	case DecisionHeld:
+		return true
+	case DecisionPending:
+		return true
+	case DecisionReleased:
+		return true
+	case DecisionWithdrawn:
+		return true
+	case FindingNotesRefDeleted:
+		return true
+	case FindingNotesRefRewritten:
+		return true
+	case FindingReceiptTampered:
+		return true
+	case PushRefused:
+		return true
+	case PushWarned:
+		return true
+	case ReviewApproved:
+		return true
+	case ReviewRejected:
+		return true
+	case ReviewWanted:
+		return true
+	case WaiverCreated:
 		return true
 	default:
 		return false
@@ -1012,6 +1108,27 @@ func (e GetLiveParamsBy) Valid() bool {
 	}
 }
 
+// Defines values for ListMessagesParamsState.
+const (
+	ListMessagesParamsStateFailed  ListMessagesParamsState = "failed"
+	ListMessagesParamsStateSent    ListMessagesParamsState = "sent"
+	ListMessagesParamsStateWaiting ListMessagesParamsState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ListMessagesParamsState enum.
+func (e ListMessagesParamsState) Valid() bool {
+	switch e {
+	case ListMessagesParamsStateFailed:
+		return true
+	case ListMessagesParamsStateSent:
+		return true
+	case ListMessagesParamsStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UpdateOrgJSONBodyPrompts.
 const (
 	Dropped UpdateOrgJSONBodyPrompts = "dropped"
@@ -1306,6 +1423,21 @@ type Analytics struct {
 	TotalCostUsd  Decimal `json:"total_cost_usd"`
 	TotalPrompts  int64   `json:"total_prompts"`
 	TotalReceipts int64   `json:"total_receipts"`
+}
+
+// Attempt defines model for Attempt.
+type Attempt struct {
+	// Answer The beginning of the answer.
+	Answer string    `json:"answer"`
+	At     time.Time `json:"at"`
+
+	// Error Why it failed; empty if it did not.
+	Error  string `json:"error"`
+	Number int    `json:"number"`
+
+	// Status The status of the answer; 0 if there was none.
+	Status int `json:"status"`
+	TookMs int `json:"took_ms"`
 }
 
 // Attested Distinct lines that the current notes attest.
@@ -1647,6 +1779,53 @@ type DecisionEvent struct {
 
 // DecisionEventState defines model for DecisionEvent.State.
 type DecisionEventState string
+
+// Endpoint defines model for Endpoint.
+type Endpoint struct {
+	CreatedAt  time.Time `json:"created_at"`
+	CreatedBy  string    `json:"created_by"`
+	DisabledAt *Time     `json:"disabled_at"`
+
+	// DisabledBecause Somebody asked for it, it answered 410, or it took nothing for three days. Empty while it is switched on.
+	DisabledBecause EndpointDisabledBecause `json:"disabled_because"`
+	Enabled         bool                    `json:"enabled"`
+	FailingSince    *Time                   `json:"failing_since"`
+
+	// Failures Attempts that failed in a row.
+	Failures        int                `json:"failures"`
+	Id              openapi_types.UUID `json:"id"`
+	MessagesFailed  int                `json:"messages_failed"`
+	MessagesWaiting int                `json:"messages_waiting"`
+	Name            string             `json:"name"`
+
+	// Origin Scheme and host of its URL. The rest may be a secret and is not shown.
+	Origin              string `json:"origin"`
+	PreviousSecretUntil *Time  `json:"previous_secret_until"`
+
+	// Repos The repositories of which it is told; empty for all.
+	Repos       []openapi_types.UUID `json:"repos"`
+	SucceededAt *Time                `json:"succeeded_at"`
+
+	// Types What it is told of; empty for all.
+	Types []MessageType `json:"types"`
+}
+
+// EndpointDisabledBecause Somebody asked for it, it answered 410, or it took nothing for three days. Empty while it is switched on.
+type EndpointDisabledBecause string
+
+// EndpointRepos The repositories of which it is told; empty for all.
+type EndpointRepos = []openapi_types.UUID
+
+// EndpointSecret defines model for EndpointSecret.
+type EndpointSecret struct {
+	Endpoint Endpoint `json:"endpoint"`
+
+	// Secret As Standard Webhooks writes it.
+	Secret string `json:"secret"`
+}
+
+// EndpointURL It begins with https://; http, and private addresses, are for servers whose configuration allows them.
+type EndpointURL = string
 
 // EvaluatedPush What `blameprompt-hook` would send of the push; see `judgePush`.
 type EvaluatedPush = json.RawMessage
@@ -2070,6 +2249,36 @@ type LiveRun struct {
 	Source       string    `json:"source"`
 	Tool         string    `json:"tool"`
 }
+
+// Message What one endpoint is sent of one thing that happened. The body is `type`, `timestamp` and `data`.
+type Message struct {
+	// Attempts The newest first.
+	Attempts   []Attempt          `json:"attempts"`
+	Data       json.RawMessage    `json:"data"`
+	Endpoint   string             `json:"endpoint"`
+	EndpointId openapi_types.UUID `json:"endpoint_id"`
+
+	// Id The webhook-id.
+	Id openapi_types.UUID `json:"id"`
+
+	// NextAt When one that waits is tried next.
+	NextAt *time.Time          `json:"next_at"`
+	RepoId *openapi_types.UUID `json:"repo_id"`
+	State  MessageState        `json:"state"`
+
+	// Timestamp When it happened.
+	Timestamp time.Time `json:"timestamp"`
+	Type      string    `json:"type"`
+}
+
+// MessageState defines model for Message.State.
+type MessageState string
+
+// MessageType defines model for MessageType.
+type MessageType string
+
+// MessageTypes What it is told of; empty for all.
+type MessageTypes = []MessageType
 
 // ModelSums defines model for ModelSums.
 type ModelSums struct {
@@ -3673,6 +3882,35 @@ type ListDecisionsParamsOutcome string
 // ListDecisionsParamsState defines parameters for ListDecisions.
 type ListDecisionsParamsState string
 
+// CreateEndpointJSONBody defines parameters for CreateEndpoint.
+type CreateEndpointJSONBody struct {
+	Name string `json:"name"`
+
+	// Repos The repositories of which it is told; empty for all.
+	Repos *EndpointRepos `json:"repos,omitempty"`
+
+	// Types What it is told of; empty for all.
+	Types *MessageTypes `json:"types,omitempty"`
+
+	// Url It begins with https://; http, and private addresses, are for servers whose configuration allows them.
+	Url EndpointURL `json:"url"`
+}
+
+// UpdateEndpointJSONBody defines parameters for UpdateEndpoint.
+type UpdateEndpointJSONBody struct {
+	Enabled *bool   `json:"enabled,omitempty"`
+	Name    *string `json:"name,omitempty"`
+
+	// Repos The repositories of which it is told; empty for all.
+	Repos *EndpointRepos `json:"repos,omitempty"`
+
+	// Types What it is told of; empty for all.
+	Types *MessageTypes `json:"types,omitempty"`
+
+	// Url It begins with https://; http, and private addresses, are for servers whose configuration allows them.
+	Url *EndpointURL `json:"url,omitempty"`
+}
+
 // RemoveGrantParams defines parameters for RemoveGrant.
 type RemoveGrantParams struct {
 	// User Either this or team.
@@ -3819,6 +4057,20 @@ type GetLiveParams struct {
 
 // GetLiveParamsBy defines parameters for GetLive.
 type GetLiveParamsBy string
+
+// ListMessagesParams defines parameters for ListMessages.
+type ListMessagesParams struct {
+	Endpoint *openapi_types.UUID     `form:"endpoint,omitempty" json:"endpoint,omitempty"`
+	State    ListMessagesParamsState `form:"state,omitempty" json:"state,omitempty"`
+	Type     string                  `form:"type,omitempty" json:"type,omitempty"`
+	Limit    Limit                   `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListMessagesParamsState defines parameters for ListMessages.
+type ListMessagesParamsState string
 
 // UpdateOrgJSONBody defines parameters for UpdateOrg.
 type UpdateOrgJSONBody struct {
@@ -4237,6 +4489,12 @@ type SetBotJSONRequestBody SetBotJSONBody
 // ConnectJSONRequestBody defines body for Connect for application/json ContentType.
 type ConnectJSONRequestBody = NewConnection
 
+// CreateEndpointJSONRequestBody defines body for CreateEndpoint for application/json ContentType.
+type CreateEndpointJSONRequestBody CreateEndpointJSONBody
+
+// UpdateEndpointJSONRequestBody defines body for UpdateEndpoint for application/json ContentType.
+type UpdateEndpointJSONRequestBody UpdateEndpointJSONBody
+
 // SetGrantJSONRequestBody defines body for SetGrant for application/json ContentType.
 type SetGrantJSONRequestBody SetGrantJSONBody
 
@@ -4460,6 +4718,27 @@ type ServerInterface interface {
 	// GetDecision One decision with its verdicts and what became of it
 	// (GET /api/v1/decisions/{id})
 	GetDecision(w http.ResponseWriter, r *http.Request, id IDPath)
+	// ListEndpoints Endpoints, by name
+	// (GET /api/v1/endpoints)
+	ListEndpoints(w http.ResponseWriter, r *http.Request)
+	// CreateEndpoint Add an endpoint
+	// (POST /api/v1/endpoints)
+	CreateEndpoint(w http.ResponseWriter, r *http.Request)
+	// RemoveEndpoint Remove an endpoint with its messages
+	// (DELETE /api/v1/endpoints/{id})
+	RemoveEndpoint(w http.ResponseWriter, r *http.Request, id IDPath)
+	// GetEndpoint An endpoint
+	// (GET /api/v1/endpoints/{id})
+	GetEndpoint(w http.ResponseWriter, r *http.Request, id IDPath)
+	// UpdateEndpoint Change an endpoint, or switch it on or off
+	// (PATCH /api/v1/endpoints/{id})
+	UpdateEndpoint(w http.ResponseWriter, r *http.Request, id IDPath)
+	// PingEndpoint Send an endpoint a message that means nothing
+	// (POST /api/v1/endpoints/{id}/ping)
+	PingEndpoint(w http.ResponseWriter, r *http.Request, id IDPath)
+	// RotateEndpoint Give an endpoint another secret
+	// (POST /api/v1/endpoints/{id}/rotate)
+	RotateEndpoint(w http.ResponseWriter, r *http.Request, id IDPath)
 	// RemoveGrant Take a grant back
 	// (DELETE /api/v1/grants)
 	RemoveGrant(w http.ResponseWriter, r *http.Request, params RemoveGrantParams)
@@ -4520,6 +4799,12 @@ type ServerInterface interface {
 	// GetLive Whose the live lines are, by repository, path, model, tool, team, user or age
 	// (GET /api/v1/live)
 	GetLive(w http.ResponseWriter, r *http.Request, params GetLiveParams)
+	// ListMessages What endpoints were sent, newest first
+	// (GET /api/v1/messages)
+	ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams)
+	// RedeliverMessage Send a message once more
+	// (POST /api/v1/messages/{id}/redeliver)
+	RedeliverMessage(w http.ResponseWriter, r *http.Request, id IDPath)
 	// GetOrg The key's organisation
 	// (GET /api/v1/org)
 	GetOrg(w http.ResponseWriter, r *http.Request)
@@ -5896,6 +6181,164 @@ func (siw *ServerInterfaceWrapper) GetDecision(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListEndpoints operation middleware
+func (siw *ServerInterfaceWrapper) ListEndpoints(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListEndpoints(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) CreateEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateEndpoint(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) RemoveEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveEndpoint(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetEndpoint(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) UpdateEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateEndpoint(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PingEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) PingEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PingEndpoint(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) RotateEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateEndpoint(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RemoveGrant operation middleware
 func (siw *ServerInterfaceWrapper) RemoveGrant(w http.ResponseWriter, r *http.Request) {
 
@@ -6563,6 +7006,117 @@ func (siw *ServerInterfaceWrapper) GetLive(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetLive(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListMessages operation middleware
+func (siw *ServerInterfaceWrapper) ListMessages(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMessagesParams
+
+	// ------------- Optional query parameter "endpoint" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "endpoint", r.URL.Query(), &params.Endpoint, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "endpoint"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "endpoint", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMessages(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RedeliverMessage operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverMessage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id IDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RedeliverMessage(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9863,6 +10417,24 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/v1/webhook-deliveries/redeliver", wrapper.RedeliverWebhook).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/v1/endpoints", wrapper.ListEndpoints).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/endpoints", wrapper.CreateEndpoint).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/endpoints/{id}", wrapper.RemoveEndpoint).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/endpoints/{id}", wrapper.GetEndpoint).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/endpoints/{id}", wrapper.UpdateEndpoint).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/endpoints/{id}/rotate", wrapper.RotateEndpoint).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/endpoints/{id}/ping", wrapper.PingEndpoint).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/messages", wrapper.ListMessages).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/v1/messages/{id}/redeliver", wrapper.RedeliverMessage).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/v1/connections", wrapper.ListConnections).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/v1/connections", wrapper.Connect).Methods(http.MethodPost)
@@ -10753,6 +11325,275 @@ func (response GetDecisiondefaultApplicationProblemPlusJSONResponse) VisitGetDec
 	return err
 }
 
+type ListEndpointsRequestObject struct {
+}
+
+type ListEndpointsResponseObject interface {
+	VisitListEndpointsResponse(w http.ResponseWriter) error
+}
+
+type ListEndpoints200JSONResponse struct {
+	Items []Endpoint `json:"items"`
+}
+
+func (response ListEndpoints200JSONResponse) VisitListEndpointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEndpointsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListEndpointsdefaultApplicationProblemPlusJSONResponse) VisitListEndpointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEndpointRequestObject struct {
+	Body *CreateEndpointJSONRequestBody
+}
+
+type CreateEndpointResponseObject interface {
+	VisitCreateEndpointResponse(w http.ResponseWriter) error
+}
+
+type CreateEndpoint201JSONResponse EndpointSecret
+
+func (response CreateEndpoint201JSONResponse) VisitCreateEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateEndpointdefaultApplicationProblemPlusJSONResponse) VisitCreateEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveEndpointRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RemoveEndpointResponseObject interface {
+	VisitRemoveEndpointResponse(w http.ResponseWriter) error
+}
+
+type RemoveEndpoint204Response struct {
+}
+
+func (response RemoveEndpoint204Response) VisitRemoveEndpointResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveEndpointdefaultApplicationProblemPlusJSONResponse) VisitRemoveEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEndpointRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type GetEndpointResponseObject interface {
+	VisitGetEndpointResponse(w http.ResponseWriter) error
+}
+
+type GetEndpoint200JSONResponse Endpoint
+
+func (response GetEndpoint200JSONResponse) VisitGetEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetEndpointdefaultApplicationProblemPlusJSONResponse) VisitGetEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEndpointRequestObject struct {
+	Id   IDPath `json:"id"`
+	Body *UpdateEndpointJSONRequestBody
+}
+
+type UpdateEndpointResponseObject interface {
+	VisitUpdateEndpointResponse(w http.ResponseWriter) error
+}
+
+type UpdateEndpoint200JSONResponse Endpoint
+
+func (response UpdateEndpoint200JSONResponse) VisitUpdateEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateEndpointdefaultApplicationProblemPlusJSONResponse) VisitUpdateEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingEndpointRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type PingEndpointResponseObject interface {
+	VisitPingEndpointResponse(w http.ResponseWriter) error
+}
+
+type PingEndpoint202JSONResponse Message
+
+func (response PingEndpoint202JSONResponse) VisitPingEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PingEndpointdefaultApplicationProblemPlusJSONResponse) VisitPingEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateEndpointRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RotateEndpointResponseObject interface {
+	VisitRotateEndpointResponse(w http.ResponseWriter) error
+}
+
+type RotateEndpoint200JSONResponse EndpointSecret
+
+func (response RotateEndpoint200JSONResponse) VisitRotateEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateEndpointdefaultApplicationProblemPlusJSONResponse) VisitRotateEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveGrantRequestObject struct {
 	Params RemoveGrantParams
 }
@@ -11507,6 +12348,87 @@ type GetLivedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetLivedefaultApplicationProblemPlusJSONResponse) VisitGetLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesRequestObject struct {
+	Params ListMessagesParams
+}
+
+type ListMessagesResponseObject interface {
+	VisitListMessagesResponse(w http.ResponseWriter) error
+}
+
+type ListMessages200JSONResponse struct {
+	Items      []Message   `json:"items"`
+	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+func (response ListMessages200JSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMessagesdefaultApplicationProblemPlusJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverMessageRequestObject struct {
+	Id IDPath `json:"id"`
+}
+
+type RedeliverMessageResponseObject interface {
+	VisitRedeliverMessageResponse(w http.ResponseWriter) error
+}
+
+type RedeliverMessage202JSONResponse Message
+
+func (response RedeliverMessage202JSONResponse) VisitRedeliverMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverMessagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RedeliverMessagedefaultApplicationProblemPlusJSONResponse) VisitRedeliverMessageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -15136,6 +16058,27 @@ type StrictServerInterface interface {
 	// GetDecision One decision with its verdicts and what became of it
 	// (GET /api/v1/decisions/{id})
 	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
+	// ListEndpoints Endpoints, by name
+	// (GET /api/v1/endpoints)
+	ListEndpoints(ctx context.Context, request ListEndpointsRequestObject) (ListEndpointsResponseObject, error)
+	// CreateEndpoint Add an endpoint
+	// (POST /api/v1/endpoints)
+	CreateEndpoint(ctx context.Context, request CreateEndpointRequestObject) (CreateEndpointResponseObject, error)
+	// RemoveEndpoint Remove an endpoint with its messages
+	// (DELETE /api/v1/endpoints/{id})
+	RemoveEndpoint(ctx context.Context, request RemoveEndpointRequestObject) (RemoveEndpointResponseObject, error)
+	// GetEndpoint An endpoint
+	// (GET /api/v1/endpoints/{id})
+	GetEndpoint(ctx context.Context, request GetEndpointRequestObject) (GetEndpointResponseObject, error)
+	// UpdateEndpoint Change an endpoint, or switch it on or off
+	// (PATCH /api/v1/endpoints/{id})
+	UpdateEndpoint(ctx context.Context, request UpdateEndpointRequestObject) (UpdateEndpointResponseObject, error)
+	// PingEndpoint Send an endpoint a message that means nothing
+	// (POST /api/v1/endpoints/{id}/ping)
+	PingEndpoint(ctx context.Context, request PingEndpointRequestObject) (PingEndpointResponseObject, error)
+	// RotateEndpoint Give an endpoint another secret
+	// (POST /api/v1/endpoints/{id}/rotate)
+	RotateEndpoint(ctx context.Context, request RotateEndpointRequestObject) (RotateEndpointResponseObject, error)
 	// RemoveGrant Take a grant back
 	// (DELETE /api/v1/grants)
 	RemoveGrant(ctx context.Context, request RemoveGrantRequestObject) (RemoveGrantResponseObject, error)
@@ -15196,6 +16139,12 @@ type StrictServerInterface interface {
 	// GetLive Whose the live lines are, by repository, path, model, tool, team, user or age
 	// (GET /api/v1/live)
 	GetLive(ctx context.Context, request GetLiveRequestObject) (GetLiveResponseObject, error)
+	// ListMessages What endpoints were sent, newest first
+	// (GET /api/v1/messages)
+	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
+	// RedeliverMessage Send a message once more
+	// (POST /api/v1/messages/{id}/redeliver)
+	RedeliverMessage(ctx context.Context, request RedeliverMessageRequestObject) (RedeliverMessageResponseObject, error)
 	// GetOrg The key's organisation
 	// (GET /api/v1/org)
 	GetOrg(ctx context.Context, request GetOrgRequestObject) (GetOrgResponseObject, error)
@@ -16075,6 +17024,198 @@ func (sh *strictHandler) GetDecision(w http.ResponseWriter, r *http.Request, id 
 	}
 }
 
+// ListEndpoints operation middleware
+func (sh *strictHandler) ListEndpoints(w http.ResponseWriter, r *http.Request) {
+	var request ListEndpointsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEndpoints(ctx, request.(ListEndpointsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEndpoints")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListEndpointsResponseObject); ok {
+		if err := validResponse.VisitListEndpointsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateEndpoint operation middleware
+func (sh *strictHandler) CreateEndpoint(w http.ResponseWriter, r *http.Request) {
+	var request CreateEndpointRequestObject
+
+	var body CreateEndpointJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateEndpoint(ctx, request.(CreateEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateEndpointResponseObject); ok {
+		if err := validResponse.VisitCreateEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveEndpoint operation middleware
+func (sh *strictHandler) RemoveEndpoint(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RemoveEndpointRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveEndpoint(ctx, request.(RemoveEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveEndpointResponseObject); ok {
+		if err := validResponse.VisitRemoveEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEndpoint operation middleware
+func (sh *strictHandler) GetEndpoint(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request GetEndpointRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEndpoint(ctx, request.(GetEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetEndpointResponseObject); ok {
+		if err := validResponse.VisitGetEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateEndpoint operation middleware
+func (sh *strictHandler) UpdateEndpoint(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request UpdateEndpointRequestObject
+
+	request.Id = id
+
+	var body UpdateEndpointJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateEndpoint(ctx, request.(UpdateEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateEndpointResponseObject); ok {
+		if err := validResponse.VisitUpdateEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PingEndpoint operation middleware
+func (sh *strictHandler) PingEndpoint(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request PingEndpointRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PingEndpoint(ctx, request.(PingEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PingEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PingEndpointResponseObject); ok {
+		if err := validResponse.VisitPingEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateEndpoint operation middleware
+func (sh *strictHandler) RotateEndpoint(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RotateEndpointRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateEndpoint(ctx, request.(RotateEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateEndpointResponseObject); ok {
+		if err := validResponse.VisitRotateEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RemoveGrant operation middleware
 func (sh *strictHandler) RemoveGrant(w http.ResponseWriter, r *http.Request, params RemoveGrantParams) {
 	var request RemoveGrantRequestObject
@@ -16618,6 +17759,58 @@ func (sh *strictHandler) GetLive(w http.ResponseWriter, r *http.Request, params 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetLiveResponseObject); ok {
 		if err := validResponse.VisitGetLiveResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMessages operation middleware
+func (sh *strictHandler) ListMessages(w http.ResponseWriter, r *http.Request, params ListMessagesParams) {
+	var request ListMessagesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMessages(ctx, request.(ListMessagesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMessages")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMessagesResponseObject); ok {
+		if err := validResponse.VisitListMessagesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverMessage operation middleware
+func (sh *strictHandler) RedeliverMessage(w http.ResponseWriter, r *http.Request, id IDPath) {
+	var request RedeliverMessageRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverMessage(ctx, request.(RedeliverMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverMessage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RedeliverMessageResponseObject); ok {
+		if err := validResponse.VisitRedeliverMessageResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

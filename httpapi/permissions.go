@@ -63,6 +63,8 @@ var needs = map[string]need{
 	"listGrants": admin, "setGrant": admin, "removeGrant": admin,
 	"listWebhookSecrets": admin, "createWebhookSecret": admin, "revokeWebhookSecret": admin,
 	"listWebhookDeliveries": admin, "redeliverWebhook": admin,
+	"listEndpoints": admin, "createEndpoint": admin, "getEndpoint": admin, "updateEndpoint": admin, "removeEndpoint": admin,
+	"rotateEndpoint": admin, "pingEndpoint": admin, "listMessages": admin, "redeliverMessage": admin,
 	"listConnections": admin, "connect": admin, "disconnect": admin,
 	// A webhook is authenticated by its signature.
 	"receiveWebhook": public,

@@ -55,7 +55,9 @@ type Config struct {
 	Enforcer Enforcer
 	// Connections connects to forges; nil means that none can be connected.
 	Connections Connections
-	Log         zerolog.Logger
+	// Endpoints is where endpoints are added and changed.
+	Endpoints Endpoints
+	Log       zerolog.Logger
 	// PublicURL is how clients reach this server, without a slash at its end.
 	PublicURL string
 	Version   string
