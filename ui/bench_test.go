@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/blameprompt/enterprise/policy/access"
+	"github.com/blameprompt/enterprise/store"
 	"github.com/blameprompt/enterprise/store/storetest"
 	"github.com/blameprompt/enterprise/ui/chromium"
 )
@@ -50,14 +52,47 @@ func BenchmarkPages(b *testing.B) {
 	w := newWorldOn(b, storetest.OpenDSN(b, dsn), org)
 	email := uuid.NewString() + "@bench.example.com"
 	who := w.person(org, email, access.RoleAdmin)
+	endpoint := w.fillEndpoint(org)
 	samples := w.samples(2 * *benchRequests)
 	kinds := wantedKinds(b)
+	for i := range samples {
+		samples[i].Endpoint = endpoint
+	}
 	for b.Loop() {
 		who.measure(kinds, samples)
 		if *benchPaint {
 			w.paint(email, kinds, samples[0])
 		}
 	}
+}
+
+// fillEndpoint makes an endpoint that was sent a hundred thousand messages, of
+// which every tenth failed three times, and returns its id.
+func (w *world) fillEndpoint(org store.Org) string {
+	w.t.Helper()
+	at := store.EndpointURL{URL: "https://hooks.example.com/s3cret", Origin: "https://hooks.example.com"}
+	row, _, err := w.db.CreateEndpoint(context.Background(), access.CLI(org.ID), "chat", at, nil, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`INSERT INTO messages (org_id, id, endpoint_id, type, at, data, state, attempts)
+		 SELECT $1, md5('m' || i)::uuid, $2, 'push.refused', now() - i * interval '1 minute', '{"repo": "x"}', CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'sent' END, 1
+		 FROM generate_series(1, 100000) i`,
+		`INSERT INTO message_attempts (org_id, message_id, number, at, took_ms, status, error, answer)
+		 SELECT $1, id, n, at, 12, 500, 'the receiver refused it', repeat('x', 1000) FROM messages, generate_series(1, 3) n
+		 WHERE org_id = $1 AND endpoint_id = $2 AND (n = 1 OR state = 'failed')`,
+		`ANALYZE messages, message_attempts`,
+	} {
+		args := []any{org.ID, row.ID}
+		if !strings.Contains(sql, "$1") {
+			args = nil
+		}
+		if _, err := w.db.Pool().Exec(context.Background(), sql, args...); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return row.ID.String()
 }
 
 // sample is what a receipt and what came with it offer to look at.
@@ -68,6 +103,8 @@ type sample struct {
 	Added  struct{ Repo, Commit, Path string }
 	Live   struct{ Repo, Path, Directory string }
 	Pushed struct{ ID, Repo, Pusher, Policy string }
+	// Endpoint is the one that fillEndpoint made.
+	Endpoint string
 }
 
 // samples are drawn from what was stored together, here and there.
@@ -173,11 +210,13 @@ func kinds() []kind {
 		{"change a policy", func(x, _ sample, _ *rand.Rand) string {
 			return "/policies/" + url.PathEscape(x.Pushed.Policy) + "/edit"
 		}, 0},
+		{"endpoint", func(x, _ sample, _ *rand.Rand) string { return "/settings/endpoints/" + x.Endpoint }, 0},
+		{"endpoint, pages deep", func(x, _ sample, _ *rand.Rand) string { return "/settings/endpoints/" + x.Endpoint + "?state=failed" }, turned},
 		{"team", func(_, _ sample, r *rand.Rand) string { return fmt.Sprint("/teams/team-", r.IntN(5)) }, 0},
 		{"operation of the API", at("/help/api/listReceipts"), 0},
 	}
 	for _, path := range []string{"/enforcement/waiting", "/enforcement/reviews", "/enforcement/waivers", "/policies", "/policies/new", "/repositories",
-		"/repositories/new", "/connections/new", "/teams", "/settings", "/settings/people", "/settings/keys", "/settings/webhooks", "/settings/ssh-keys",
+		"/repositories/new", "/connections/new", "/teams", "/settings", "/settings/people", "/settings/keys", "/settings/webhooks", "/settings/endpoints", "/settings/ssh-keys",
 		"/settings/prices", "/settings/identities", "/settings/privacy", "/reports", "/account"} {
 		all = append(all, kind{path[1:], at(path), 0})
 	}
@@ -210,7 +249,7 @@ func wantedKinds(b testing.TB) []kind {
 	if err != nil {
 		b.Fatal(err)
 	}
-	some := sample{ID: "x", Repo: "x"}
+	some := sample{ID: "x", Repo: "x", Endpoint: "x"}
 	some.Added.Repo, some.Added.Commit, some.Live.Repo, some.Pushed.ID, some.Pushed.Policy = "x", "x", "x", "x", "x"
 	all, measured := kinds(), map[string]bool{}
 	for _, k := range all {

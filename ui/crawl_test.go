@@ -143,6 +143,7 @@ func (w *world) furnishAdministration() {
 	must(nil, err)
 	_, _, err = w.db.CreateWebhookSecret(ctx, by, "gitea", "")
 	must(nil, err)
+	w.furnishEndpoints(by)
 	for _, sql := range []string{
 		`INSERT INTO reviews (org_id, id, repo_id, commit, patch_id, reviewer, name, approved, comment, principal)
 		 SELECT $1, gen_random_uuid(), id, md5(name) || '00000000', '', 'vera@example.com', 'Vera', true, 'fine', 'user:vera@example.com' FROM repos WHERE org_id = $1`,
@@ -162,6 +163,33 @@ func (w *world) furnishAdministration() {
 		`INSERT INTO decision_events (org_id, decision_id, seq, event, state, principal) SELECT org_id, id, 1, 'judged', state, 'user:vera' FROM decisions WHERE org_id = $1`,
 	} {
 		if _, err := w.db.Pool().Exec(ctx, sql, w.org.ID); err != nil {
+			w.t.Fatalf("%v: %s", err, sql)
+		}
+	}
+}
+
+// furnishEndpoints makes endpoints in every state, with messages of every kind.
+func (w *world) furnishEndpoints(by access.Principal) {
+	w.t.Helper()
+	for _, name := range []string{"chat", "gone", "idle"} {
+		_, _, err := w.db.CreateEndpoint(w.t.Context(), by, name, store.EndpointURL{URL: "https://hooks.example.com/s3cret", Origin: "https://hooks.example.com"}, nil, nil)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	answer := strings.Repeat(strings.ReplaceAll(hostile, "\x00", ""), 20)
+	for _, sql := range []string{
+		`INSERT INTO messages (org_id, id, endpoint_id, type, at, repo_id, data, state, attempts)
+		 SELECT $1, gen_random_uuid(), e.id, 'push.refused', now(), d.repo_id, json_build_object('decision', d.id, 'repo', $2::text), s, 3
+		 FROM endpoints e, decisions d, unnest(ARRAY['waiting', 'sent', 'failed']) s WHERE e.org_id = $1 AND d.org_id = $1 AND d.outcome = 'refuse' AND e.name <> 'idle'`,
+		`INSERT INTO messages (org_id, id, endpoint_id, type, at, data, state, attempts)
+		 SELECT $1, gen_random_uuid(), id, 'waiver.created', now(), json_build_object('waiver', gen_random_uuid(), 'repo', $2::text), 'sent', 3 FROM endpoints, generate_series(1, 30) WHERE org_id = $1`,
+		`INSERT INTO message_attempts (org_id, message_id, number, at, took_ms, status, error, answer)
+		 SELECT $1, id, n, now(), 12, 500, $2, $2 FROM messages, generate_series(1, 3) n WHERE org_id = $1`,
+		`UPDATE endpoints SET disabled_at = now(), disabled = 'gone', failing_since = now() WHERE org_id = $1 AND name = 'gone' AND $2 <> ''`,
+		`UPDATE endpoints SET failing_since = now(), failures = 3, previous_until = now() + interval '1 hour' WHERE org_id = $1 AND name = 'chat' AND $2 <> ''`,
+	} {
+		if _, err := w.db.Pool().Exec(w.t.Context(), sql, w.org.ID, answer); err != nil {
 			w.t.Fatalf("%v: %s", err, sql)
 		}
 	}

@@ -94,8 +94,14 @@ func (w *world) idsByPath(session uuid.UUID) map[string]string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	at := store.EndpointURL{URL: "https://hooks.example.com/s3cret", Origin: "https://hooks.example.com"}
+	endpoint, _, err := w.db.CreateEndpoint(ctx, by, "theirs", at, nil, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	return map[string]string{
-		"/receipts/": column(`SELECT id FROM receipts ORDER BY id`), "/repositories/": column(`SELECT id::text FROM repos ORDER BY name`),
+		"/settings/endpoints/": endpoint.ID.String(),
+		"/receipts/":           column(`SELECT id FROM receipts ORDER BY id`), "/repositories/": column(`SELECT id::text FROM repos ORDER BY name`),
 		"/policies/": policy, "/decisions/": column(`SELECT id::text FROM decisions ORDER BY id`), "/holds/": column(`SELECT id::text FROM holds`),
 		"/waivers/": waiver.ID.String(), "/connections/": connection.ID.String(),
 		"/teams/": column(`SELECT id::text FROM teams ORDER BY name`), "/settings/webhooks/": secret.ID.String(),

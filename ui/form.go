@@ -241,6 +241,12 @@ var notices = map[string]string{
 	"people-joined":    "Done. Sums and filters follow within a minute.",
 	"redelivered":      "What the delivery asked for is done once more.",
 	"ignored-before":   "The delivery asked for nothing.",
+	"endpoint-changed": "The endpoint is changed.",
+	"endpoint-on":      "The endpoint is switched on.",
+	"endpoint-off":     "The endpoint is switched off. What waited has failed.",
+	"endpoint-removed": "The endpoint is removed.",
+	"pinged":           "A ping is being sent; it appears among the messages.",
+	"resent":           "The message is being sent once more.",
 	"unknown-repo":     "No repository here has that name.",
 }
 

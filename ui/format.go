@@ -28,7 +28,7 @@ func functions(files assets) template.FuncMap {
 		"seg": url.PathEscape, "short": short, "plain": plain, "join": strings.Join, "branch": branch, "list": list,
 		"count": count, "amount": amount, "usd": usd, "percent": percent, "words": words, "lower": strings.ToLower,
 		"more": func(all, shown int) int { return max(all-shown, 0) }, "millis": millis,
-		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "sure": newSure, "keyKind": keyKind, "person": person, "choice": choiceName, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "happened": happened, "fieldName": fieldName,
+		"lineShare": func(f push.File) Share { l := f.Lines(); return lineShare(l.AI, l.Human, l.Unknown()) }, "ranking": newRanking, "mark": newMark, "sure": newSure, "keyKind": keyKind, "person": person, "choice": choiceName, "figure": newFigure, "outcome": outcomeMark, "state": stateMark, "severity": severityMark, "sync": syncMark, "result": resultMark, "reported": reportMark, "endpoint": endpointMark, "message": messageMark, "happened": happened, "fieldName": fieldName,
 		"nilID": func(id uuid.UUID) bool { return id == uuid.Nil },
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"github.com/blameprompt/enterprise/hooks/endpoint"
 	"github.com/blameprompt/enterprise/httpapi"
 	"github.com/blameprompt/enterprise/httpapi/auth"
 	"github.com/blameprompt/enterprise/httpapi/report/compliance"
@@ -71,7 +72,7 @@ func newWorldOn(t testing.TB, db *store.DB, org store.Org, change ...func(*auth.
 	}
 	w.desk = &compliance.Desk{DB: w.db, Dir: t.TempDir(), Now: w.clock.time}
 	w.mirrors, w.fetched = t.TempDir(), &demands{}
-	handler, err := New(Config{DB: w.db, Spec: spec, MirrorRoot: w.mirrors, Fetches: w.fetched, Accounts: w.accounts, Reports: w.desk, PublicURL: cfg.PublicURL, Version: "1.2.3"})
+	handler, err := New(Config{DB: w.db, Spec: spec, MirrorRoot: w.mirrors, Fetches: w.fetched, Endpoints: &endpoint.Desk{DB: w.db, Rules: endpoint.Rules{AllowHTTP: true}}, Accounts: w.accounts, Reports: w.desk, PublicURL: cfg.PublicURL, Version: "1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,11 +63,13 @@ type Attention struct {
 	Failing       []store.Repo
 	// Connections are those to forges that fail.
 	Connections []store.Connection
+	// Endpoints are those that take no messages; administrators are shown them.
+	Endpoints []store.Endpoint
 }
 
 // Any reports whether there is anything to look at.
 func (a Attention) Any() bool {
-	return len(a.Held)+len(a.Pending)+len(a.Reviews)+len(a.Failing)+len(a.Connections) > 0
+	return len(a.Held)+len(a.Pending)+len(a.Reviews)+len(a.Failing)+len(a.Connections)+len(a.Endpoints) > 0
 }
 
 // Cut reports whether there may be more than is listed.
@@ -95,7 +97,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	group, ctx := errgroup.WithContext(r.Context())
 	group.Go(func() error { return p.sums(ctx, page) })
 	group.Go(func() (err error) {
-		page.Attention, err = p.attention(ctx, base.Viewer.Org)
+		page.Attention, err = p.attention(ctx, base.Viewer)
 		return err
 	})
 	if err := group.Wait(); err != nil {
@@ -276,7 +278,13 @@ func orZero(d store.Decimal) string {
 }
 
 // attention reads the newest of what waits for somebody.
-func (p *pages) attention(ctx context.Context, org uuid.UUID) (a Attention, err error) {
+func (p *pages) attention(ctx context.Context, who Viewer) (a Attention, err error) {
+	org := who.Org
+	if who.MayAdmin() {
+		if a.Endpoints, err = p.cfg.DB.FailingEndpoints(ctx, org, maxAttention); err != nil {
+			return a, err
+		}
+	}
 	if a.Held, err = p.cfg.DB.Decisions(ctx, org, store.DecisionFilter{State: store.StateHeld}, uuid.Nil, maxAttention); err != nil {
 		return a, err
 	}

@@ -37,6 +37,7 @@ var keptClasses = map[string]string{
 	"conversations":      "Conversations that receipts brought",
 	"decision_documents": "What was judged of a push; without it a push cannot be tried on a policy any more",
 	"deliveries":         "Deliveries of webhooks",
+	"messages":           "Messages to endpoints",
 	"links":              "Links of invitations and passwords",
 	"prompts":            "Text of prompts and answers, and what tools said beside it",
 }

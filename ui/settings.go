@@ -9,7 +9,7 @@ import (
 // settingsTabs are the pages of the section, the one at the path marked.
 func settingsTabs(path string) []Tab {
 	tabs := []Tab{{Path: "/settings", Name: "Organisation"}, {Path: "/settings/people", Name: "People"}, {Path: "/settings/keys", Name: "API keys"},
-		{Path: "/settings/webhooks", Name: "Webhooks"}, {Path: "/settings/ssh-keys", Name: "SSH keys and grants"},
+		{Path: "/settings/webhooks", Name: "Webhooks in"}, {Path: endpointsPath, Name: "Webhooks out"}, {Path: "/settings/ssh-keys", Name: "SSH keys and grants"},
 		{Path: identitiesPath, Name: "Identities"}, {Path: pricesPath, Name: "Prices"}, {Path: privacyPath, Name: "Privacy"}}
 	for i := range tabs {
 		tabs[i].Current = tabs[i].Path == path

@@ -26,7 +26,7 @@ func screens() map[string]view {
 		"violations": &Violations{}, "reviews": &Reviews{}, "waivers": &Waivers{}, "decision": &Decision{}, "decision_link": &DecisionLink{},
 		"policies": &Policies{}, "policy": &Policy{}, "policy_form": &PolicyForm{}, "repositories": &Repositories{},
 		"repository": &Repository{}, "register": &Register{}, "help": &Help{}, "login": &Login{}, "teams": &Teams{}, "team": &Team{}, "audit": &Audit{}, "reports": &Reports{},
-		"settings": &Settings{}, "coverage": &Coverage{}, "commits": &Commits{}, "commit": &CommitPage{}, "files": &Folder{}, "file": &File{}, "keys": &Keys{}, "webhooks": &Webhooks{}, "people": &People{}, "ssh_keys": &GatewayAccess{}, "link": &Link{}, "review": &ReviewPage{}, "prices": &Prices{}, "identities": &Identities{}, "privacy": &Privacy{}, "reference": &Reference{}, "operation": &OperationPage{}, "schema": &SchemaPage{}, "account": &Account{}, "message": &Message{},
+		"settings": &Settings{}, "coverage": &Coverage{}, "commits": &Commits{}, "commit": &CommitPage{}, "files": &Folder{}, "file": &File{}, "keys": &Keys{}, "webhooks": &Webhooks{}, "endpoints": &Endpoints{}, "endpoint": &EndpointPage{}, "people": &People{}, "ssh_keys": &GatewayAccess{}, "link": &Link{}, "review": &ReviewPage{}, "prices": &Prices{}, "identities": &Identities{}, "privacy": &Privacy{}, "reference": &Reference{}, "operation": &OperationPage{}, "schema": &SchemaPage{}, "account": &Account{}, "message": &Message{},
 	}
 }
 

@@ -72,6 +72,8 @@ type Config struct {
 	Remotes connect.Remotes
 	// Connections connects to forges; nil means that none can be connected.
 	Connections Connections
+	// Endpoints is where endpoints are added and changed.
+	Endpoints EndpointDesk
 	// Reports is where reports are asked for.
 	Reports *compliance.Desk
 	Log     zerolog.Logger

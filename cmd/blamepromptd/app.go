@@ -102,7 +102,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "Print JSON")
 	addFlags(flags)
 	a.loader = &loader{lookup: a.lookup, dir: a.dir, flags: flags}
-	root.AddCommand(newServe(a), newDemo(a), newMigrate(a), newConfig(a), newOrg(a), newRepo(a), newKey(a), newWebhook(a), newHooks(a),
+	root.AddCommand(newServe(a), newDemo(a), newMigrate(a), newConfig(a), newOrg(a), newRepo(a), newKey(a), newWebhook(a), newEndpoint(a), newHooks(a),
 		newUser(a), newSSHKey(a), newGrant(a), newPrice(a), newIdentity(a), newBot(a),
 		newBackup(a), newPolicy(a), newDecision(a), newHold(a), newWaiver(a), newReview(a), newAudit(a), newPerson(a), newPrivacy(a), newDoctor(a), newVersion(a))
 	return root

@@ -177,7 +177,7 @@ func openStore(ctx context.Context, cfg *Config, dsn string) (*store.DB, error) 
 		return nil, err
 	}
 	return store.Open(ctx, store.Config{
-		DSN: dsn, MaxConns: int32(cfg.DatabaseMaxConns), Sealer: sealer, MaxWaiver: cfg.MaxWaiver.Duration,
+		DSN: dsn, MaxConns: int32(cfg.DatabaseMaxConns), Sealer: sealer, MaxWaiver: cfg.MaxWaiver.Duration, PublicURL: cfg.PublicURL,
 	})
 }
 

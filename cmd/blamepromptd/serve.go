@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blameprompt/enterprise/hooks/connect"
+	"github.com/blameprompt/enterprise/hooks/endpoint"
 	"github.com/blameprompt/enterprise/hooks/enforce"
 	"github.com/blameprompt/enterprise/hooks/gateway"
 	"github.com/blameprompt/enterprise/httpapi"
@@ -167,6 +168,9 @@ const (
 	// come; new ones are posted at once.
 	statusEvery   = 10 * time.Second
 	statusTimeout = 10 * time.Minute
+	// messageEvery is the pause between two looks for messages whose next attempt
+	// has come; new ones are sent at once.
+	messageEvery = 5 * time.Second
 	// lookEvery is the pause between two looks for connections that are due.
 	lookEvery   = time.Minute
 	lookTimeout = time.Hour
@@ -199,13 +203,18 @@ const (
 // newDaemon wires the parts. What runs in the background, and how often, is
 // this list and nothing else: fetches by demand, the sweep that demands fetches
 // of what no event spoke of, decisions that have waited long enough, statuses
-// that forges are to be told, new repositories of connections, costs that a change
+// that forges are to be told, messages for endpoints, new repositories of connections, costs that a change
 // of prices makes wrong, who the people are that prompted and committed, lines
 // whose class may have changed, live maps, and notes that were left behind.
 func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daemon, error) {
 	repos := newGatewayRepos(cfg, db, logger)
 	ingester := newIngester(cfg, db, repos, logger)
 	demands, err := queue.New(queue.Config{DB: db, Log: logger})
+	if err != nil {
+		return nil, err
+	}
+	db.OnMessages(func(ctx context.Context, tx *store.Tx) error { return demands.Poke(ctx, tx, endpoint.Task) })
+	sender, err := newSender(cfg, db, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +231,8 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 		DB: db, Log: logger, PollOnly: cfg.QueuePollOnly,
 		Fetch: fetchJob(db, ingester, enforcer, demands, logger),
 		Tasks: append(tasks(cfg, db, enforcer, connector, newKeeper(cfg, db, logger), newLiveKeeper(cfg, db, logger)),
-			append(recordTasks(cfg, db, logger), reattachTask(cfg, db, demands, logger))...),
+			append(recordTasks(cfg, db, logger), reattachTask(cfg, db, demands, logger),
+				queue.Task{Name: endpoint.Task, Every: messageEvery, Work: sender.Send})...),
 		Workers:     cfg.FetchWorkers,
 		StopTimeout: cfg.StopTimeout.Duration,
 		Sweep: queue.Sweep{
@@ -247,7 +257,8 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	}
 	pages, err := ui.New(ui.Config{
 		Spec: spec, Reports: &compliance.Desk{DB: db, Dir: cfg.reportDir(), Poke: jobs.Poke},
-		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Tasks: jobs, Remotes: cfg.rules(), Connections: connector, Log: logger,
+		DB: db, Accounts: accounts, Enforcer: enforcer, Fetches: jobs, Tasks: jobs, Remotes: cfg.rules(), Connections: connector,
+		Endpoints: &endpoint.Desk{DB: db, Rules: cfg.endpointRules()}, Log: logger,
 		MirrorRoot: cfg.mirrorRoot(), PublicURL: cfg.publicURL(), Version: buildVersion().Version,
 	})
 	if err != nil {
@@ -256,7 +267,8 @@ func (a *app) newDaemon(cfg *Config, db *store.DB, logger zerolog.Logger) (*daem
 	api, err := httpapi.New(httpapi.Config{
 		DB: db, Intake: ingester, Fetches: jobs, Tasks: jobs, ReportDir: cfg.reportDir(), Remotes: cfg.rules(), Log: logger,
 		PublicURL: cfg.publicURL(), Version: buildVersion().Version, Enforcer: enforcer, Connections: connector, Fallback: pages,
-		Auth: auth.Config{Accounts: accounts}, TrustedProxies: proxies,
+		Endpoints: &endpoint.Desk{DB: db, Rules: cfg.endpointRules()},
+		Auth:      auth.Config{Accounts: accounts}, TrustedProxies: proxies,
 	})
 	if err != nil {
 		return nil, err
