@@ -56,7 +56,7 @@ bench-api: deps ## measure the API over a million receipts
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./httpapi/...
 
 bench-decide: deps ## measure what deciding on a push takes, with a million receipts and 50 policies
-	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkDecide -benchtime 1x -timeout 60m ./hooks/enforce
+	$(WITH_POSTGRES) go test -run '^$$' -bench 'BenchmarkDecide|BenchmarkTold' -benchtime 1x -timeout 60m ./hooks/enforce ./hooks/endpoint
 
 bench-push: deps ## measure what a push costs: with the hook, to the gateway, by fifty at once
 	$(WITH_POSTGRES) go test -run '^$$' -bench BenchmarkPush -benchtime 1x -timeout 60m ./cmd/blamepromptd
