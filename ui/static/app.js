@@ -81,9 +81,10 @@
   stack(document);
   document.addEventListener("htmx:afterSettle", (e) => stack(e.target instanceof Element ? e.target : document));
 
-  // Who goes to the next rows by the keyboard goes on from their beginning.
+  // Who goes to the next rows by the keyboard goes on from their beginning: the link
+  // that had the focus is gone. Who types somewhere meanwhile keeps it.
   document.addEventListener("htmx:afterSettle", (e) => {
-    if (e.detail.requestConfig?.elt?.matches(".pager a")) document.getElementById("main")?.focus({ preventScroll: true });
+    if (document.activeElement === document.body && e.detail.requestConfig?.elt?.matches(".pager a")) document.getElementById("main")?.focus({ preventScroll: true });
   });
 
   document.addEventListener("click", (e) => {
