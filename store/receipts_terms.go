@@ -119,9 +119,12 @@ func costStep(cost float64) int {
 // stepCost is where a step surely begins.
 func stepCost(step int) float64 { return math.Exp2(float64(step)/costSteps) * (1 + 2*nearly) }
 
-// step asks for one of the fine or the coarse steps.
+// step asks for one of the fine or the coarse steps. No receipt has one of none.
 func (t *terms) step(fine string, fines []string, coarse string, coarses []string) {
 	var lists []string
+	if len(fines)+len(coarses) == 0 {
+		lists = append(lists, "ARRAY[]::integer[]")
+	}
 	if len(fines) > 0 {
 		lists = append(lists, t.list(fine, fines))
 	}

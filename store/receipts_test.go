@@ -311,3 +311,39 @@ func noWalk(t *testing.T, name string, plans []string) {
 		}
 	}
 }
+
+// A period that begins after the last receipt of a provider or model has none of it,
+// whatever else is asked for.
+func TestNothingIsFoundAfterTheLastOfAKind(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), storetest.Open(t)
+	org := storetest.MustOrg(t, db, "acme")
+	storetest.Fill(t, db.Pool(), org.ID, 20_000)
+	for column, set := range map[string]func(*store.ReceiptFilter, string){
+		"provider": func(f *store.ReceiptFilter, v string) { f.Provider = v },
+		"model":    func(f *store.ReceiptFilter, v string) { f.Model = v },
+	} {
+		old := storetest.Column(t, db, `SELECT `+column+` FROM receipts GROUP BY 1 ORDER BY max(timestamp) LIMIT 1`)[0]
+		var last time.Time
+		if err := db.Pool().QueryRow(ctx, `SELECT max(timestamp) FROM receipts WHERE `+column+` = $1`, old).Scan(&last); err != nil {
+			t.Fatal(err)
+		}
+		for _, days := range []int{1, 2, 3, 4, 40, 400} {
+			for more, change := range map[string]func(*store.ReceiptFilter){
+				"alone": func(*store.ReceiptFilter) {}, "with a text": func(f *store.ReceiptFilter) { f.Text = "bak" },
+				"with a cost": func(f *store.ReceiptFilter) { f.MinCost = "0.5" }, "with a path": func(f *store.ReceiptFilter) { f.Path = "src/" },
+				"with a user": func(f *store.ReceiptFilter) { f.UserEmail = "dev1@example.com" },
+			} {
+				f := store.ReceiptFilter{From: last.AddDate(0, 0, days)}
+				set(&f, old)
+				change(&f)
+				for _, order := range []store.ReceiptOrder{store.Newest, store.Oldest, store.Costliest} {
+					got, err := store.ReceiptsWithLittle(db, ctx, org.ID, f, order, nil, 10)
+					if err != nil || len(got) != 0 {
+						t.Errorf("%s %s, %d days after the last, order %d: %d receipts, %v", column, more, days, order, len(got), err)
+					}
+				}
+			}
+		}
+	}
+}
