@@ -160,11 +160,12 @@ func (f AnalyticsFilter) countPushes(ctx context.Context, q querier, org uuid.UU
 	return CoverageEvents{EventPush: row.Pushes, EventPushWithoutNotes: row.Without}, err
 }
 
-// freshLines are the commits whose lines NoteLate has not seen yet.
+// freshLines are the commits whose lines NoteLate has not seen yet. The fence has
+// each repository's be found behind its mark: the planner would read all lines.
 const freshLines = `
 	SELECT l.repo_id, l.commit, l.noted FROM repos r LEFT JOIN late_noted_marks m ON m.org_id = r.org_id AND m.repo_id = r.id
 	CROSS JOIN LATERAL (SELECT l.repo_id, l.commit, l.noted FROM commit_lines l
-	                    WHERE l.org_id = $1 AND l.repo_id = r.id AND l.revision > coalesce(m.revision, 0)) l
+	                    WHERE l.org_id = $1 AND l.repo_id = r.id AND l.revision > coalesce(m.revision, 0) OFFSET 0) l
 	WHERE r.org_id = $1`
 
 // Events lists up to limit events of a kind, newest first, after the position

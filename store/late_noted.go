@@ -17,7 +17,7 @@ const lateBatch = 10_000
 func (db *DB) NoteLate(ctx context.Context, now time.Time) error {
 	stale, err := collect[struct{ OrgID, ID uuid.UUID }](ctx, db.pool, "looking for new lines of pushed commits", `
 		SELECT r.org_id, r.id FROM repos r LEFT JOIN late_noted_marks m ON m.org_id = r.org_id AND m.repo_id = r.id
-		WHERE EXISTS (SELECT FROM commit_lines l WHERE l.org_id = r.org_id AND l.repo_id = r.id AND l.revision > coalesce(m.revision, 0))`)
+		WHERE (SELECT true FROM commit_lines l WHERE l.org_id = r.org_id AND l.repo_id = r.id AND l.revision > coalesce(m.revision, 0) LIMIT 1)`)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (w *world) fillEndpoint(org store.Org) string {
 	}
 	for _, sql := range []string{
 		`INSERT INTO messages (org_id, id, endpoint_id, type, at, data, state, attempts)
-		 SELECT $1, md5($2::text || i)::uuid, $2, 'push.refused', now() - i * interval '1 minute', '{"repo": "x"}', CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'sent' END, 1
+		 SELECT $1, md5($2::uuid::text || i)::uuid, $2, 'push.refused', now() - i * interval '1 minute', '{"repo": "x"}', CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'sent' END, 1
 		 FROM generate_series(1, 100000) i`,
 		`INSERT INTO message_attempts (org_id, message_id, number, at, took_ms, status, error, answer)
 		 SELECT $1, id, n, at, 12, 500, 'the receiver refused it', repeat('x', 1000) FROM messages, generate_series(1, 3) n
