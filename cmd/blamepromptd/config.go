@@ -56,7 +56,7 @@ type Config struct {
 	SealKeyFile string `toml:"seal_key_file" doc:"File with the 32 bytes that encrypt secrets in the database; made if missing. Unset: seal.key in the data directory."`
 
 	FileRoots        []string `toml:"file_roots" doc:"Directories below which repositories may be added by path. In the environment and as a flag: separated by commas."`
-	PrivateAddresses bool     `toml:"private_addresses" default:"false" doc:"Allow remotes, and APIs of forges, on loopback, link-local and private addresses, and over http."`
+	PrivateAddresses bool     `toml:"private_addresses" default:"false" doc:"Allow remotes, APIs of forges, and endpoints, on loopback, link-local and private addresses, and over http."`
 	SSHKeyFile       string   `toml:"ssh_key_file" doc:"Private key for remotes over ssh; they need it."`
 	SSHKnownHosts    string   `toml:"ssh_known_hosts_file" doc:"Host keys of remotes over ssh. Unset: known_hosts in the data directory."`
 	SSHAcceptNew     bool     `toml:"ssh_accept_new_hosts" default:"false" doc:"Trust the key of a host at its first sight. A changed key is refused all the same."`
