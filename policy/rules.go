@@ -29,6 +29,14 @@ const (
 	Expression         Kind = "expression"
 )
 
+// ReviewKinds are the rules whose findings a review settles.
+func ReviewKinds() []Kind { return []Kind{RequireReviewAbove, ProtectedPaths} }
+
+// AwaitsReview reports whether a finding refuses a push and a review would settle it.
+func AwaitsReview(f push.Finding) bool {
+	return f.Outcome == push.Refuse && f.Waiver == "" && slices.Contains(ReviewKinds(), Kind(f.Rule))
+}
+
 // Kinds are all rules in the order in which they are shown.
 func Kinds() []Kind {
 	kinds := make([]Kind, 0, len(readers))

@@ -268,3 +268,20 @@ func BenchmarkEvaluate(b *testing.B) {
 		})
 	}
 }
+
+// Of findings that refuse, a review settles those of two rules, unless they are
+// waived.
+func TestWhatAwaitsAReview(t *testing.T) {
+	t.Parallel()
+	refused := push.Finding{Rule: string(RequireReviewAbove), Outcome: push.Refuse}
+	waived, warned, other, path := refused, refused, refused, refused
+	waived.Waiver, warned.Outcome, other.Rule, path.Rule = "w1", push.Warn, string(BlockedModels), string(ProtectedPaths)
+	for name, c := range map[string]struct {
+		finding push.Finding
+		want    bool
+	}{"large": {refused, true}, "protected path": {path, true}, "waived": {waived, false}, "warned": {warned, false}, "another rule": {other, false}} {
+		if got := AwaitsReview(c.finding); got != c.want {
+			t.Errorf("%s: %t, want %t", name, got, c.want)
+		}
+	}
+}

@@ -273,7 +273,6 @@ const queueDays = 30
 // pushes that were refused in the last 30 days and whose commit was neither
 // approved nor pushed since.
 func (db *DB) WantedReviews(ctx context.Context, org uuid.UUID, limit int) ([]WantedReview, error) {
-	rules := []string{string(policy.RequireReviewAbove), string(policy.ProtectedPaths)}
 	return collect[WantedReview](ctx, db.pool, "listing wanted reviews", `
 		WITH wanted AS (
 			SELECT DISTINCT ON (v.repo_id, v.commit) v.*, d.state = 'held' AS held
@@ -287,5 +286,5 @@ func (db *DB) WantedReviews(ctx context.Context, org uuid.UUID, limit int) ([]Wa
 		                                  AND n.reviewer = a.reviewer AND n.id > a.id))
 		  AND (v.held OR NOT EXISTS (SELECT FROM pushed_commits c
 		                             WHERE c.org_id = $1 AND c.repo_id = v.repo_id AND c.commit = v.commit))
-		ORDER BY v.id DESC LIMIT $4`, org, idFloor(time.Now().AddDate(0, 0, -queueDays)), rules, limit)
+		ORDER BY v.id DESC LIMIT $4`, org, idFloor(time.Now().AddDate(0, 0, -queueDays)), policy.ReviewKinds(), limit)
 }

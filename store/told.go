@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -282,14 +283,11 @@ func (w *decisionWriter) tellLate(s Settlement) {
 	w.tellReview(s.Verdict, time.Time{}, d)
 }
 
-// reviewRules are those whose findings a review settles.
-var reviewRules = []string{string(policy.RequireReviewAbove), string(policy.ProtectedPaths)}
-
 // tellReview tells that commits are wanted to be reviewed, if they are.
 func (w *decisionWriter) tellReview(verdict push.Verdict, at time.Time, d ToldDecision) {
 	var wanted []push.Finding
 	for _, f := range verdict.Findings {
-		if f.Outcome == push.Refuse && f.Commit != "" && slices.Contains(reviewRules, f.Rule) {
+		if f.Commit != "" && policy.AwaitsReview(f) {
 			wanted = append(wanted, f)
 		}
 	}
@@ -367,10 +365,7 @@ type newFinding struct {
 // addFindings adds the staged findings, and tells of those that are new. Where
 // nobody is told it reads none of them back.
 func (in *Intake) addFindings(ctx context.Context) error {
-	codes := make([]string, 0, len(toldCodes))
-	for code := range toldCodes {
-		codes = append(codes, code)
-	}
+	codes := slices.Collect(maps.Keys(toldCodes))
 	found, err := collect[newFinding](ctx, in.tx, "adding findings of "+in.src.Ref, sqlFindings,
 		pgx.NamedArgs{"org": in.src.Org.ID, "codes": codes})
 	if err != nil || len(found) == 0 {

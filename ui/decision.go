@@ -137,9 +137,7 @@ const maxSteps = 5
 
 // ReviewHelps reports whether a review would let the push pass.
 func (p *Decision) ReviewHelps() bool {
-	return slices.ContainsFunc(p.Judged.Findings, func(f push.Finding) bool {
-		return f.Outcome == push.Refuse && f.Waiver == "" && (f.Rule == string(policy.RequireReviewAbove) || f.Rule == string(policy.ProtectedPaths))
-	})
+	return slices.ContainsFunc(p.Judged.Findings, policy.AwaitsReview)
 }
 
 // happened says what an event of a decision was.

@@ -71,15 +71,13 @@ func compile(stored []store.Policy, log zerolog.Logger) (*rulebook, error) {
 			book.unreadable = append(book.unreadable, unreadable(row))
 			continue
 		}
-		book.reviews = book.reviews || slices.Contains(reviewRules, p.Rule.Kind())
+		book.reviews = book.reviews || slices.Contains(policy.ReviewKinds(), p.Rule.Kind())
 		policies = append(policies, p)
 	}
 	set, err := policy.Compile(policies)
 	book.set = set
 	return book, err
 }
-
-var reviewRules = []policy.Kind{policy.RequireReviewAbove, policy.ProtectedPaths}
 
 // unreadable is the finding of a policy that cannot be read: it failed, with the
 // outcome of a violation, as any policy that cannot be evaluated.
