@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -237,8 +238,9 @@ const sqlClaimEndpoints = `
 		CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret`
 
 // ClaimEndpoints claims endpoints that have messages to be sent now, at most
-// limit. What cannot be opened, because the key file was replaced, is an error
-// beside the others.
+// limit. One that cannot be opened, because the key file was replaced, fails for
+// whoever looks at it, is left alone for a while, and is an error beside the
+// others.
 func (db *DB) ClaimEndpoints(ctx context.Context, limit int, claim time.Duration) ([]ClaimedEndpoint, []error, error) {
 	rows, err := collect[struct {
 		ClaimedEndpoint
@@ -254,7 +256,7 @@ func (db *DB) ClaimEndpoints(ctx context.Context, limit int, claim time.Duration
 	for _, row := range rows {
 		e := row.ClaimedEndpoint
 		if err := db.openEndpoint(&e, row.Sealed, row.Secret, row.PreviousSecret); err != nil {
-			closed = append(closed, fmt.Errorf("endpoint %s: %w", e.ID, err))
+			closed = append(closed, errors.Join(fmt.Errorf("endpoint %s: %w", e.ID, err), db.shelveEndpoint(ctx, &e)))
 			continue
 		}
 		out = append(out, e)
@@ -262,20 +264,36 @@ func (db *DB) ClaimEndpoints(ctx context.Context, limit int, claim time.Duration
 	return out, closed, nil
 }
 
-func (db *DB) openEndpoint(e *ClaimedEndpoint, url []byte, secrets ...[]byte) error {
+// shelvedFor is how long an endpoint is left alone that cannot be opened.
+const shelvedFor = 5 * time.Minute
+
+// shelveEndpoint ends the claim of an endpoint that cannot be sent to, and has it
+// show.
+func (db *DB) shelveEndpoint(ctx context.Context, e *ClaimedEndpoint) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE endpoints SET claimed_until = now(), rest_until = now() + $3::interval, failing_since = coalesce(failing_since, now()),
+			failures = failures + 1
+		WHERE org_id = $1 AND id = $2`, e.OrgID, e.ID, shelvedFor)
+	return translate(err, "leaving endpoint %s alone", e.ID)
+}
+
+// openEndpoint opens the URL and the secrets. The one before a rotation may have been
+// sealed with a key that is gone; the receiver has the present one then.
+func (db *DB) openEndpoint(e *ClaimedEndpoint, url, present, previous []byte) error {
 	text, err := db.sealer.Open(url, endpointPurpose("url", e.OrgID, e.ID))
 	if err != nil {
 		return err
 	}
 	e.URL = string(text)
-	for _, sealed := range secrets {
-		if sealed == nil {
-			continue
-		}
-		secret, err := db.sealer.Open(sealed, endpointPurpose("secret", e.OrgID, e.ID))
-		if err != nil {
-			return err
-		}
+	secret, err := db.sealer.Open(present, endpointPurpose("secret", e.OrgID, e.ID))
+	if err != nil {
+		return err
+	}
+	e.Secrets = []string{string(secret)}
+	if previous == nil {
+		return nil
+	}
+	if secret, err = db.sealer.Open(previous, endpointPurpose("secret", e.OrgID, e.ID)); err == nil {
 		e.Secrets = append(e.Secrets, string(secret))
 	}
 	return nil

@@ -148,7 +148,13 @@ func newWorld(t testing.TB) *world {
 
 func openDB(t testing.TB, dsn string) *store.DB {
 	t.Helper()
-	sealer, err := store.NewSealer([]byte("0123456789abcdef0123456789abcdef"))
+	return openSealed(t, dsn, "0123456789abcdef0123456789abcdef")
+}
+
+// openSealed opens a database with the key that its secrets are sealed with.
+func openSealed(t testing.TB, dsn, key string) *store.DB {
+	t.Helper()
+	sealer, err := store.NewSealer([]byte(key))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -203,6 +203,39 @@ func TestDaysOfFailureSwitchOff(t *testing.T) {
 	}
 }
 
+// An endpoint that was sealed with another key cannot be sent to: it shows as
+// failing, and takes up nothing that others wait for.
+func TestAnEndpointThatCannotBeOpenedFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old, other := newReceiver(t, nil), newReceiver(t, nil)
+	row, _ := w.listen(old)
+	w.ping(row)
+	w.db = openSealed(t, w.dsn, "another key of thirty-two bytes!")
+	w.desk.DB = w.db
+	second, _ := w.listen(other)
+	w.ping(second)
+	w.send()
+	if e := w.endpoint(row); e.FailingSince == nil || e.Waiting != 1 || e.DisabledAt != nil {
+		t.Errorf("the endpoint stands so: %+v", e)
+	}
+	if len(old.all()) != 0 || len(other.all()) != 1 {
+		t.Errorf("%d messages to the one that cannot be opened, %d to the other", len(old.all()), len(other.all()))
+	}
+	url := other.URL
+	if _, err := w.desk.Change(t.Context(), w.by, row.ID, endpoint.Change{URL: &url}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.db.RotateEndpoint(t.Context(), w.by, row.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`UPDATE endpoints SET rest_until = '-infinity'`)
+	w.send()
+	if e := w.endpoint(row); e.FailingSince != nil || e.Waiting != 0 {
+		t.Errorf("with an URL and a secret anew the endpoint stands so: %+v", e)
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
