@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
@@ -67,9 +64,9 @@ func newEndpointAdd(a *app) *cobra.Command {
 			"since its path may be a secret. docs/endpoints.md has the types and what is sent.",
 		Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			url, err := readURL(cmd.InOrStdin(), file)
+			url, err := readText(cmd.InOrStdin(), file)
 			if err != nil {
-				return err
+				return fmt.Errorf("reading the URL: %w", err)
 			}
 			in := endpoint.New{Name: args[0], URL: url}
 			for _, t := range types {
@@ -83,23 +80,6 @@ func newEndpointAdd(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&file, "url-file", "-", "File with the URL, - for standard input")
 	cmd.Flags().StringSliceVar(&types, "types", nil, "What it is told of, such as push.refused; all if not given")
 	return cmd
-}
-
-func readURL(stdin io.Reader, file string) (string, error) {
-	in := stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		in = f
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxSecretFile))
-	if err != nil {
-		return "", fmt.Errorf("reading the URL: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }
 
 func (a *app) addEndpoint(ctx context.Context, s *session, by access.Principal, in endpoint.New) error {

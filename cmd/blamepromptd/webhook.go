@@ -80,6 +80,20 @@ func readSecret(stdin io.Reader, file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
+	text, err := readText(stdin, file)
+	if err != nil {
+		return "", fmt.Errorf("reading the secret: %w", err)
+	}
+	secret := strings.TrimRight(text, "\r\n")
+	if len(secret) < minWebhookSecret {
+		return "", fmt.Errorf("reading the secret: it has %d characters, give at least %d", len(secret), minWebhookSecret)
+	}
+	return secret, nil
+}
+
+// readText reads a short file, or standard input for -, whose text is too secret for
+// an argument.
+func readText(stdin io.Reader, file string) (string, error) {
 	in := stdin
 	if file != "-" {
 		f, err := os.Open(file)
@@ -90,14 +104,7 @@ func readSecret(stdin io.Reader, file string) (string, error) {
 		in = f
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxSecretFile))
-	if err != nil {
-		return "", fmt.Errorf("reading the secret: %w", err)
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if len(secret) < minWebhookSecret {
-		return "", fmt.Errorf("reading the secret: it has %d characters, give at least %d", len(secret), minWebhookSecret)
-	}
-	return secret, nil
+	return string(text), err
 }
 
 func (a *app) createWebhookSecret(ctx context.Context, s *session, by access.Principal, forge, secret string) error {

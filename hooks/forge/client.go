@@ -80,7 +80,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	return c, nil
 }
 
-// Transport makes connections as CheckAddress and CAFile of cfg allow them: directly, and to addresses that are checked when the connection is made.
+// Transport makes connections as CheckAddress and CAFile of cfg allow them:
+// directly, and to addresses that are checked when the connection is made.
 func Transport(cfg ClientConfig) (*http.Transport, error) {
 	roots, err := readRoots(cfg.CAFile)
 	if err != nil {
